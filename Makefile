@@ -1,0 +1,68 @@
+# Every command of this project. CI runs only these (.ci/run is `make test`).
+
+# What `make run` builds. The dev profile shares everything with `make test` and starts within minutes of a fresh clone;
+# release has one codegen unit and LTO, which takes many times as long to build. For real traffic: PROFILE=release.
+PROFILE ?= dev
+CARGO ?= cargo
+EXAMPLES := custom-plugin embed
+
+# Examples are workspaces of their own; with one target directory they share the dependencies they have in common.
+export CARGO_TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+PROFILE_DIR := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+export TIDEGATE := $(CARGO_TARGET_DIR)/$(PROFILE_DIR)/tidegate
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fmt docs schema bench soak build examples
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## build, start the gateway with conf/quickstart.yaml, and show what to try
+	@scripts/need run
+	$(CARGO) build --profile $(PROFILE) --locked -p tidegate-bin
+	@scripts/quickstart
+
+test: ## install what tests need, check formatting, lint, build, run every test
+	@scripts/need test
+	$(CARGO) fmt --all --check
+	$(MAKE) lint
+	$(CARGO) test --workspace --locked
+	$(MAKE) examples
+
+lint: ## clippy without warnings, layering, generated files, example configs, wording
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	scripts/lint-layers
+	scripts/lint-text
+	$(MAKE) build
+	scripts/generate --check
+	scripts/check-conf
+	scripts/lint-coverage
+
+build: # the binary, for the scripts
+	$(CARGO) build --profile $(PROFILE) --locked -p tidegate-bin
+
+examples: # built and tested as their authors would: by their own lock files
+	@set -e; for example in $(EXAMPLES); do \
+		echo "== examples/$$example"; \
+		(cd examples/$$example && $(CARGO) fmt --check && $(CARGO) test --locked); \
+	done
+
+fmt: ## format everything
+	$(CARGO) fmt --all
+	@set -e; for example in $(EXAMPLES); do (cd examples/$$example && $(CARGO) fmt); done
+
+docs: build ## write the generated pages again: docs/plugins, docs/reference.md, docs/cli.md, the schema
+	scripts/generate
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+schema: build ## write docs/schema/tidegate.json again
+	scripts/generate schema
+
+bench: ## what it costs: per plugin and hook, per route, and beside bare Pingora, nginx and HAProxy
+	@scripts/need bench
+	$(CARGO) bench -p tidegate-benches
+	benches/compare
+
+soak: ## a reload every 100 ms for 30 s under load: no error, no growth
+	@scripts/need bench
+	$(CARGO) run --release -p tidegate-benches --bin soak

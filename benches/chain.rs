@@ -1,0 +1,2 @@
+//! What parts cost in this process.
+fn main() {}

@@ -1,0 +1,359 @@
+#!/usr/bin/env python3
+"""What a request costs in each proxy: CPU microseconds (user and sys of the proxy's process over requests), and
+user-space instructions under callgrind.
+
+Proxies run in turn, one worker thread each, in front of the same nginx backend, several rounds interleaved, so that
+a noisy machine is noisy for all of them. Every run checks its premise: all answers were 200 with the backend's
+body, and where the chain claims to log, count and mark requests, that all of them were logged, counted and marked.
+
+usage: compare.py [--rounds N] [--seconds N] [--only NAME,NAME] [--callgrind] [--bin DIR]
+"""
+
+import argparse
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+BODY = b"x" * 100 + b"\n"
+CLOCK = os.sysconf("SC_CLK_TCK")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(port, process, what):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            sys.exit(f"{what} ended with code {process.returncode}; see its log")
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    sys.exit(f"{what} does not listen on port {port}")
+
+
+def family(pid):
+    """The process and its children: nginx works in one."""
+    pids = [pid]
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as f:
+                    if int(f.read().rsplit(")", 1)[1].split()[1]) == pid:
+                        pids.append(int(entry))
+            except (OSError, IndexError):
+                pass
+    return pids
+
+
+def cpu(pid):
+    """User and system seconds of a process and its children so far."""
+    user = system = 0
+    for one in family(pid):
+        try:
+            with open(f"/proc/{one}/stat") as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        user, system = user + int(fields[11]), system + int(fields[12])
+    return user / CLOCK, system / CLOCK
+
+
+def start(command, log, core=None, env=None):
+    if core is not None and shutil.which("taskset") and os.cpu_count() > 1:
+        command = ["taskset", "-c", str(core)] + command
+    return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env)
+
+
+def stop(process, sig=signal.SIGTERM):
+    if process.poll() is None:
+        process.send_signal(sig)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+NGINX_BACKEND = """
+daemon off; worker_processes 1; pid {dir}/backend.pid; error_log {dir}/backend.err;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; keepalive_requests 100000000; client_body_temp_path {dir}/b1; proxy_temp_path {dir}/b2;
+  fastcgi_temp_path {dir}/b3; uwsgi_temp_path {dir}/b4; scgi_temp_path {dir}/b5;
+  server {{ listen 127.0.0.1:{port} backlog=1024; location / {{ default_type text/plain; return 200 "{body}\\n"; }} }}
+}}
+"""
+
+NGINX_PROXY = """
+daemon off; worker_processes 1; pid {dir}/proxy.pid; error_log {dir}/proxy.err;
+events {{ worker_connections 1024; }}
+http {{
+  {log} keepalive_requests 100000000; client_body_temp_path {dir}/p1; proxy_temp_path {dir}/p2;
+  fastcgi_temp_path {dir}/p3; uwsgi_temp_path {dir}/p4; scgi_temp_path {dir}/p5;
+  upstream backend {{ server 127.0.0.1:{backend}; keepalive 128; keepalive_requests 100000000; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=1024;
+    location / {{ proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://backend; }}
+  }}
+}}
+"""
+
+HAPROXY = """
+global
+  nbthread 1
+  maxconn 2000
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  timeout http-request 10s
+frontend front
+  bind 127.0.0.1:{port}
+  default_backend back
+backend back
+  http-reuse always
+  server one 127.0.0.1:{backend}
+"""
+
+TIDEGATE = """
+server: {{ threads: 1 }}
+listeners: [{{ name: main, bind: "127.0.0.1:{port}", max_requests_per_connection: 100000000 }}]
+admin: {{ bind: "127.0.0.1:{admin}" }}
+access_log: {log}
+upstreams: {{ backend: {{ targets: ["127.0.0.1:{backend}"] }} }}
+routing:
+  routes:
+    - {{ name: other, match: {{ path: "/v1/other/**" }}, upstream: backend }}
+    - {{ name: bench, match: {{ path: "/v1/bench/{{id}}" }}, upstream: backend }}
+{headers}
+"""
+
+CHAIN_HEADERS = """
+headers:
+  default:
+    request: { set: { X-Gateway: tidegate } }
+    response: { set: { X-Content-Type-Options: nosniff, X-Frame-Options: SAMEORIGIN } }
+"""
+
+
+class Proxy:
+    """One proxy under test."""
+
+    def __init__(self, name, args):
+        self.name, self.args = name, args
+        self.port, self.admin = free_port(), free_port()
+
+    def command(self, dir, backend):
+        return [os.path.join(self.args.bin, "bare_pingora"), str(self.port), str(backend)]
+
+    def check(self, requests, dir):
+        """The premise: what the proxy says it did for each request, it did."""
+
+    def write(self, dir, name, text):
+        path = os.path.join(dir, name)
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
+
+class Nginx(Proxy):
+    def command(self, dir, backend):
+        log = "access_log off;"
+        if self.name == "nginx+log":
+            log = f"access_log {dir}/nginx.log combined buffer=64k flush=1s;"
+        text = NGINX_PROXY.format(dir=dir, port=self.port, backend=backend, log=log)
+        return ["nginx", "-e", f"{dir}/proxy.err", "-c", self.write(dir, "nginx-proxy.conf", text)]
+
+
+class Haproxy(Proxy):
+    def command(self, dir, backend):
+        return ["haproxy", "-db", "-f", self.write(dir, "haproxy.cfg", HAPROXY.format(port=self.port, backend=backend))]
+
+
+class Tidegate(Proxy):
+    chain = False
+
+    def command(self, dir, backend):
+        self.log = os.path.join(dir, f"{self.name}-{self.port}.log")
+        log = f"{{ file: {self.log} }}" if self.chain else "off"
+        headers = CHAIN_HEADERS if self.chain else ""
+        text = TIDEGATE.format(port=self.port, admin=self.admin, backend=backend, log=log, headers=headers)
+        path = self.write(dir, f"{self.name}.yaml", text)
+        return [os.path.join(self.args.bin, "tidegate"), "run", "--config", path]
+
+    def check(self, requests, dir):
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=5)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        found = re.search(r'^http_requests_total{method="GET",route="bench",status_code="200"} (\d+)', text, re.M)
+        counted = int(found.group(1)) if found else 0
+        assert counted >= requests, f"{self.name}: {requests} requests, {counted} counted"
+        if self.chain:
+            deadline = time.monotonic() + 5
+            while time.monotonic() < deadline:
+                with open(self.log, "rb") as f:
+                    lines = sum(block.count(b"\n") for block in iter(lambda: f.read(1 << 20), b""))
+                if lines >= requests:
+                    break
+                time.sleep(0.1)
+            dropped = re.search(r"^tidegate_access_log_dropped_total\S* (\d+)", text, re.M)
+            dropped = int(dropped.group(1)) if dropped else 0
+            assert lines + dropped >= requests and dropped * 100 <= requests, f"{self.name}: {lines} lines, {dropped} dropped"
+
+
+class TidegateChain(Tidegate):
+    chain = True
+
+
+KINDS = {
+    "bare": Proxy,
+    "tidegate": Tidegate,
+    "tidegate+chain": TidegateChain,
+    "nginx": Nginx,
+    "nginx+log": Nginx,
+    "haproxy": Haproxy,
+}
+
+
+def one_request(proxy, chain):
+    """The premise of every run: the backend's answer comes back whole, with the chain's marks if it has one."""
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+    connection.request("GET", "/v1/bench/7")
+    answer = connection.getresponse()
+    body = answer.read()
+    assert answer.status == 200 and body == BODY, f"{proxy.name}: {answer.status} {body[:80]!r}"
+    if chain:
+        for name in ("x-request-id", "x-content-type-options", "x-frame-options"):
+            assert answer.getheader(name), f"{proxy.name}: no {name}"
+    connection.close()
+
+
+def wrk(port, seconds):
+    command = ["wrk", "-t1", "-c50", f"-d{seconds}s", f"http://127.0.0.1:{port}/v1/bench/7"]
+    if shutil.which("taskset") and os.cpu_count() > 1:
+        command = ["taskset", "-c", "1"] + command
+    out = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60).stdout
+    requests = int(re.search(r"(\d+) requests in", out).group(1))
+    assert "Non-2xx" not in out and "Socket errors" not in out, out
+    assert requests > 0, out
+    return requests
+
+
+def measure(proxy, backend, dir, seconds):
+    log = open(os.path.join(dir, f"{proxy.name}.out"), "ab")
+    process = start(proxy.command(dir, backend), log, core=0)
+    try:
+        wait_for(proxy.port, process, proxy.name)
+        one_request(proxy, isinstance(proxy, TidegateChain))
+        wrk(proxy.port, 1)
+        before = cpu(process.pid)
+        requests = wrk(proxy.port, seconds)
+        after = cpu(process.pid)
+        proxy.check(requests, dir)
+    finally:
+        stop(process)
+    user, system = ((b - a) * 1e6 / requests for a, b in zip(before, after))
+    return user, system, requests / seconds
+
+
+def keep_alive_requests(port, count):
+    request = b"GET /v1/bench/7 HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), 60) as s:
+        stream = s.makefile("rb")
+        for _ in range(count):
+            s.sendall(request)
+            assert stream.readline().startswith(b"HTTP/1.1 200"), "not 200 under callgrind"
+            length = None
+            while (line := stream.readline()) not in (b"\r\n", b""):
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            assert stream.read(length) == BODY
+
+
+def instructions(proxy, backend, dir, few=300, many=1800):
+    """User-space instructions of one request: the difference of two runs, so that the start doesn't count."""
+    counts = []
+    for requests in (few, many):
+        proxy.port, proxy.admin = free_port(), free_port()
+        out = os.path.join(dir, f"callgrind.{proxy.name}.{requests}")
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"] + proxy.command(dir, backend)
+        log = open(os.path.join(dir, f"{proxy.name}.callgrind"), "ab")
+        process = start(command, log)
+        try:
+            wait_for(proxy.port, process, f"{proxy.name} under callgrind")
+            keep_alive_requests(proxy.port, requests)
+        finally:
+            stop(process, signal.SIGTERM)
+        with open(out) as f:
+            counts.append(int(re.search(r"^(?:summary|totals): (\d+)", f.read(), re.M).group(1)))
+    return (counts[1] - counts[0]) / (many - few)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--only", default=",".join(KINDS))
+    parser.add_argument("--callgrind", action="store_true", help="also count instructions (bare and tidegate)")
+    parser.add_argument("--bin", default="target/release")
+    args = parser.parse_args()
+    for tool in ("nginx", "wrk") + (("valgrind",) if args.callgrind else ()):
+        if not shutil.which(tool):
+            sys.exit(f"{tool} is missing: install it with your package manager")
+    names = [name for name in args.only.split(",") if name != "haproxy" or shutil.which("haproxy")]
+    dir = tempfile.mkdtemp(prefix="tidegate-bench-")
+    os.chmod(dir, 0o755)
+    backend = free_port()
+    with open(os.path.join(dir, "backend.conf"), "w") as f:
+        f.write(NGINX_BACKEND.format(dir=dir, port=backend, body="x" * 100))
+    log = open(os.path.join(dir, "backend.out"), "ab")
+    server = start(["nginx", "-e", f"{dir}/backend.err", "-c", f"{dir}/backend.conf"], log, core=1)
+    try:
+        wait_for(backend, server, "the backend")
+        report(names, args, backend, dir)
+    finally:
+        stop(server)
+    shutil.rmtree(dir, ignore_errors=True)
+
+
+def report(names, args, backend, dir):
+    results = {name: [] for name in names}
+    for round in range(args.rounds):
+        for name in names:
+            print(f"round {round + 1}/{args.rounds}: {name}", file=sys.stderr)
+            results[name].append(measure(KINDS[name](name, args), backend, dir, args.seconds))
+    floor = statistics.median(u + s for u, s, _ in results["bare"]) if "bare" in results else None
+    print(f"{'proxy':16} {'CPU us/req':>10} {'user':>7} {'sys':>7} {'of bare':>8} {'req/s':>8}   rounds")
+    for name, runs in results.items():
+        total = statistics.median(u + s for u, s, _ in runs)
+        user, system, rate = (statistics.median(run[i] for run in runs) for i in range(3))
+        ratio = f"{total / floor:8.2f}" if floor else " " * 8
+        rounds = " ".join(f"{u + s:.1f}" for u, s, _ in runs)
+        print(f"{name:16} {total:10.1f} {user:7.1f} {system:7.1f} {ratio} {rate:8.0f}   {rounds}")
+    if args.callgrind:
+        print(f"\n{'proxy':16} {'instructions/req':>16} {'of bare':>8}")
+        first = None
+        for name in [name for name in names if name.startswith(("bare", "tidegate"))]:
+            count = instructions(KINDS[name](name, args), backend, dir)
+            first = first or count
+            print(f"{name:16} {count:16.0f} {count / first:8.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+//! What a plugin can use while it is built.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::{Clock, ConfigError, Metrics, Redis, Retained, Stop, Stores, Task};
+
+/// What a plugin or router can use while it is built: once for each configuration.
+pub struct BuildCx<'a> {
+    plugin: &'static str,
+    clock: &'a Clock,
+    metrics: &'a Metrics,
+    stores: &'a Stores,
+    kept: &'a Retained,
+    kept_before: Option<&'a Retained>,
+    tasks: &'a mut Vec<Task>,
+}
+
+impl<'a> BuildCx<'a> {
+    #[doc(hidden)]
+    pub fn new(
+        plugin: &'static str,
+        clock: &'a Clock,
+        metrics: &'a Metrics,
+        stores: &'a Stores,
+        kept: (&'a Retained, Option<&'a Retained>),
+        tasks: &'a mut Vec<Task>,
+    ) -> Self {
+        Self { plugin, clock, metrics, stores, kept: kept.0, kept_before: kept.1, tasks }
+    }
+
+    /// The clock for everything that depends on time; tests turn it by hand.
+    pub fn clock(&self) -> &Clock {
+        self.clock
+    }
+
+    /// Where the plugin's metrics are made. Call them `tidegate_<plugin>_…`.
+    pub fn metrics(&self) -> &Metrics {
+        self.metrics
+    }
+
+    /// The same `Arc` that the configuration before this one got for `key`, or a new one: state that a reload
+    /// keeps. Keys are the plugin's own; put into the key what makes old state unusable (a limit's window).
+    pub fn retain<T: Send + Sync + 'static>(&mut self, key: &str, make: impl FnOnce() -> T) -> Arc<T> {
+        self.kept.entry(self.kept_before, self.plugin, key, make)
+    }
+
+    /// The store that `stores:` calls `name`. The error carries no path yet: put it under that of the field
+    /// that named the store.
+    pub fn redis(&self, name: &str) -> Result<Redis, ConfigError> {
+        self.stores.redis(name).cloned().ok_or_else(|| {
+            let known: Vec<_> = self.stores.names().collect();
+            let help = match known.is_empty() {
+                true => format!("add it: stores: {{ {name}: {{ redis: \"redis://127.0.0.1:6379\" }} }}"),
+                false => format!("stores has: {}", known.join(", ")),
+            };
+            ConfigError::at("", format!("no store is called `{name}`")).help(help)
+        })
+    }
+
+    /// Work beside the requests. Starts when this configuration becomes the current one, and is told to stop
+    /// when another takes its place.
+    pub fn spawn<F, Fut>(&mut self, name: &str, task: F)
+    where
+        F: FnOnce(Stop) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.tasks.push(Task::new(format!("{}.{name}", self.plugin), task));
+    }
+}
+
+impl std::fmt::Debug for BuildCx<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BuildCx").field("plugin", &self.plugin).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,192 @@
+//! What plugins tell one another about a request. Facts never travel as headers by themselves: a plugin that
+//! sends one upstream first strips the client's copy.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Extensions, HeaderValue};
+use serde_json::{Map, Value};
+
+/// The well-known facts of one request. Third parties keep theirs in `extensions`.
+#[derive(Debug)]
+pub struct Facts {
+    /// The id by which client, log, upstream and error answer know this request.
+    pub request_id: RequestId,
+    /// The real client.
+    pub client: ClientAddr,
+    /// Who is asking; `None` until a plugin has proved it.
+    pub identity: Option<Identity>,
+    /// What the cache did.
+    pub cache: CacheStatus,
+    /// What the tightest limit said.
+    pub limit: Option<LimitOutcome>,
+    /// Facts of third parties, by type.
+    pub extensions: Extensions,
+}
+
+impl Facts {
+    /// Facts of a request about which nothing more is known yet.
+    pub fn new(request_id: RequestId, client: ClientAddr) -> Self {
+        Self {
+            request_id,
+            client,
+            identity: None,
+            cache: CacheStatus::Off,
+            limit: None,
+            extensions: Extensions::new(),
+        }
+    }
+}
+
+/// A request id: 1 to 128 of `[A-Za-z0-9._-]`. Cheap to clone, ready to be sent as a header.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// Longest accepted from outside.
+    pub const MAX_LEN: usize = 128;
+
+    /// `None` when the text is empty, too long, or has a character that could break a log line or a header.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let fits = (1..=Self::MAX_LEN).contains(&text.len());
+        let clean = text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        (fits && clean).then(|| HeaderValue::from_bytes(text).ok().map(Self)).flatten()
+    }
+
+    /// As a header value.
+    pub fn as_header(&self) -> &HeaderValue {
+        &self.0
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        // Only visible ASCII ever gets in.
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The real client: the connection's peer, or what a trusted proxy said of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddr {
+    /// Its address; an IPv4-mapped IPv6 address is given as IPv4.
+    pub ip: IpAddr,
+    /// Whether a trusted proxy's header said so, rather than the connection.
+    pub forwarded: bool,
+}
+
+/// Who is asking, proved by a plugin. Cheap to clone.
+#[derive(Clone)]
+pub struct Identity(Arc<IdentityParts>);
+
+struct IdentityParts {
+    subject: Box<str>,
+    provider: Box<str>,
+    claims: Map<String, Value>,
+}
+
+impl Identity {
+    /// An identity with its claims: `subject` as the provider named it.
+    pub fn new(subject: impl Into<Box<str>>, provider: impl Into<Box<str>>, claims: Map<String, Value>) -> Self {
+        Self(Arc::new(IdentityParts { subject: subject.into(), provider: provider.into(), claims }))
+    }
+
+    /// Who: the `sub` of a token, the owner of an API key.
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
+    /// By which provider of the configuration it was proved.
+    pub fn provider(&self) -> &str {
+        &self.0.provider
+    }
+
+    /// A claim by its name; dots go into objects (`realm_access.roles`).
+    pub fn claim(&self, name: &str) -> Option<&Value> {
+        if let Some(value) = self.0.claims.get(name) {
+            return Some(value);
+        }
+        let mut parts = name.split('.');
+        let first = self.0.claims.get(parts.next()?)?;
+        parts.try_fold(first, |value, part| value.get(part))
+    }
+
+    /// All claims.
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.0.claims
+    }
+}
+
+/// Claims may be personal: only the subject and the provider are printed.
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({} by {})", self.subject(), self.provider())
+    }
+}
+
+/// What the cache did for a request (RFC 9211).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheStatus {
+    /// The route has no cache.
+    Off,
+    /// Not looked up, by policy.
+    Bypass,
+    /// Not there.
+    Miss,
+    /// Answered from the cache.
+    Hit,
+    /// Answered from the cache after its time, by policy.
+    Stale,
+    /// There, asked again, and still good.
+    Revalidated,
+}
+
+/// What the tightest limit said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitOutcome {
+    /// How much is allowed in a window.
+    pub limit: u64,
+    /// How much of it is left.
+    pub remaining: u64,
+    /// When all of it is back.
+    pub reset: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_that_could_forge_a_log_line_is_refused() {
+        for bad in [&b""[..], b"a b", b"a\r\nSet-Cookie: x", b"a\n", b"\xff", &[b'a'; 129]] {
+            assert!(RequestId::parse(bad).is_none(), "{bad:?}");
+        }
+        assert_eq!(RequestId::parse(b"aZ9._-").map(|id| id.to_string()).as_deref(), Some("aZ9._-"));
+        assert!(RequestId::parse(&[b'a'; 128]).is_some());
+    }
+
+    #[test]
+    fn claims_are_found_by_name_and_by_path_and_never_printed() {
+        let claims = serde_json::json!({"role": "admin", "a.b": 1, "realm": {"roles": ["x"]}});
+        let Value::Object(claims) = claims else { unreachable!() };
+        let identity = Identity::new("u1", "issuer", claims);
+        assert_eq!(identity.claim("role"), Some(&Value::from("admin")));
+        assert_eq!(identity.claim("a.b"), Some(&Value::from(1)));
+        assert_eq!(identity.claim("realm.roles").and_then(|roles| roles.get(0)), Some(&Value::from("x")));
+        assert_eq!(identity.claim("realm.none"), None);
+        assert_eq!(format!("{identity:?}"), "Identity(u1 by issuer)");
+    }
+}

@@ -1,0 +1,58 @@
+//! One route, as plugins see it.
+
+use std::sync::Arc;
+
+use crate::ConfigPath;
+
+/// A route's place in the route table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteId(pub u32);
+
+impl RouteId {
+    /// As an index into the table.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One route, as plugins see it: when they build their handler for it, and on every request it serves.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub(crate) id: RouteId,
+    pub(crate) name: Arc<str>,
+    pub(crate) params: Arc<[Box<str>]>,
+    pub(crate) path: ConfigPath,
+    pub(crate) summary: Box<str>,
+}
+
+impl Route {
+    #[doc(hidden)]
+    pub fn new(id: RouteId, name: &str, params: Vec<Box<str>>, path: ConfigPath, summary: &str) -> Self {
+        Self { id, name: name.into(), params: params.into(), path, summary: summary.into() }
+    }
+
+    /// Its place in the table.
+    pub fn id(&self) -> RouteId {
+        self.id
+    }
+
+    /// Its name in the configuration: what metrics and logs call it.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The names of its path parameters, in order.
+    pub fn params(&self) -> &[Box<str>] {
+        &self.params
+    }
+
+    /// Where it stands in the configuration, for error messages.
+    pub fn path(&self) -> &ConfigPath {
+        &self.path
+    }
+
+    /// What it matches, in one line for people, such as `GET api.example.com/v1/users/**`.
+    pub fn summary(&self) -> &str {
+        &self.summary
+    }
+}

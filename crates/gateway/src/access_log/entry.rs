@@ -1,0 +1,203 @@
+//! What a line says of a request, and in which order.
+
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderName, Method, Version, header};
+use tidegate_core::facts::RequestId;
+use tidegate_core::{AnsweredBy, ConfigError, ConfigErrors, ConfigPath, Scheme};
+
+use super::config::AccessLogConfig;
+use super::line::Line;
+use super::redact::{Redactor, put_place};
+use super::time;
+
+/// One request that has ended. What is `None` has no place in the line.
+pub(crate) struct Entry<'a> {
+    /// When it ended.
+    pub(crate) time: SystemTime,
+    /// Its id.
+    pub(crate) request_id: &'a RequestId,
+    /// Its method.
+    pub(crate) method: &'a Method,
+    /// Its path as the client sent it. Redacted here.
+    pub(crate) path: &'a str,
+    /// What followed the `?`. Redacted here.
+    pub(crate) query: Option<&'a str>,
+    /// `Host` or `:authority`; empty when there was none.
+    pub(crate) host: &'a str,
+    /// How the client reached the outermost proxy that is known.
+    pub(crate) scheme: Scheme,
+    /// HTTP/1.0, 1.1 or 2.
+    pub(crate) version: Version,
+    /// The real client.
+    pub(crate) client: IpAddr,
+    /// The connection's other end; `None` on a unix socket. With its port (RFC 6302).
+    pub(crate) peer: Option<SocketAddr>,
+    /// The listener it came in by.
+    pub(crate) listener: &'a str,
+    /// The TLS version.
+    pub(crate) tls: Option<&'a str>,
+    /// The route's name.
+    pub(crate) route: Option<&'a str>,
+    /// The status the client got; 499 when it left before there was one.
+    pub(crate) status: u16,
+    /// From the end of its head to the end of the answer.
+    pub(crate) duration: Duration,
+    /// Bytes of its body.
+    pub(crate) bytes_in: u64,
+    /// Bytes of the answer's body.
+    pub(crate) bytes_out: u64,
+    /// Who made the answer.
+    pub(crate) answered_by: AnsweredBy,
+    /// The pool it was sent to.
+    pub(crate) upstream: Option<&'a str>,
+    /// The target of the pool that was tried last.
+    pub(crate) target: Option<&'a dyn Display>,
+    /// How many tries an upstream was given.
+    pub(crate) tries: u32,
+    /// The stable name of what went wrong.
+    pub(crate) code: Option<&'a str>,
+    /// What went wrong, with its causes. Never a secret.
+    pub(crate) error: Option<&'a dyn Display>,
+    /// The subject of the proven identity.
+    pub(crate) identity: Option<&'a str>,
+    /// The request's header fields, for those that are logged.
+    pub(crate) headers: &'a HeaderMap,
+}
+
+/// What the configuration adds to a line, and hides in it.
+pub(super) struct Extras {
+    redactor: Redactor,
+    headers: Box<[Extra]>,
+}
+
+struct Extra {
+    name: HeaderName,
+    key: Box<str>,
+    hidden: bool,
+}
+
+impl Extras {
+    pub(super) fn new(config: &AccessLogConfig) -> Result<Self, ConfigErrors> {
+        let mut errors = ConfigErrors::new();
+        let redactor = errors.collect(Redactor::new(&config.redact)).unwrap_or_default();
+        let headers = config.headers.iter().enumerate();
+        let headers = headers.filter_map(|(index, name)| errors.collect(Extra::new(index, name, &redactor))).collect();
+        errors.into_result(Self { redactor, headers })
+    }
+}
+
+impl Extra {
+    fn new(index: usize, text: &str, redactor: &Redactor) -> Result<Self, ConfigError> {
+        let name = HeaderName::from_bytes(text.as_bytes()).map_err(|_| {
+            let path = ConfigPath::root().key("headers").index(index);
+            ConfigError::at(path, format!("`{}` is no header name", text.escape_debug()))
+        })?;
+        let key = format!("header.{name}").into();
+        Ok(Self { hidden: redactor.hides(name.as_str().as_bytes()), name, key })
+    }
+}
+
+impl Entry<'_> {
+    /// Adds all fields to the line.
+    pub(super) fn put(&self, extras: &Extras, line: &mut Line<'_>) {
+        self.put_request(extras, line);
+        self.put_connection(line);
+        self.put_answer(line);
+        self.put_headers(extras, line);
+    }
+
+    fn put_request(&self, extras: &Extras, line: &mut Line<'_>) {
+        line.clean("time", &time::rfc3339(self.time));
+        line.clean("request_id", self.request_id.as_str().as_bytes());
+        // A method is a token (RFC 9110 section 5.6.2).
+        line.clean("method", self.method.as_str().as_bytes());
+        match Redactor::concerns(self.path.as_bytes()) {
+            true => line.quoted("path", |text| extras.redactor.put_query(self.path.as_bytes(), text)),
+            false => line.text("path", self.path.as_bytes()),
+        }
+        if let Some(query) = self.query {
+            line.quoted("query", |text| extras.redactor.put_query(query.as_bytes(), text));
+        }
+        line.quoted("host", |text| put_place(self.host.as_bytes(), text));
+        line.clean("scheme", self.scheme.as_str().as_bytes());
+        line.clean("protocol", protocol(self.version));
+    }
+
+    fn put_connection(&self, line: &mut Line<'_>) {
+        line.ip("client", self.client);
+        if let Some(peer) = self.peer {
+            line.address("peer", peer);
+        }
+        line.text("listener", self.listener.as_bytes());
+        line.maybe_text("tls", self.tls);
+    }
+
+    fn put_answer(&self, line: &mut Line<'_>) {
+        line.maybe_text("route", self.route);
+        line.number("status", self.status.into());
+        line.millis("duration_ms", self.duration);
+        line.number("bytes_in", self.bytes_in);
+        line.number("bytes_out", self.bytes_out);
+        line.clean("answered_by", answered_by(self.answered_by));
+        if let Some(upstream) = self.upstream {
+            line.text("upstream", upstream.as_bytes());
+            line.maybe_shown("target", self.target);
+            line.number("tries", self.tries.into());
+        }
+        line.maybe_text("code", self.code);
+        line.maybe_shown("error", self.error);
+        line.maybe_text("identity", self.identity);
+    }
+
+    fn put_headers(&self, extras: &Extras, line: &mut Line<'_>) {
+        if let Some(agent) = self.headers.get(header::USER_AGENT) {
+            line.text("user_agent", agent.as_bytes());
+        }
+        if let Some(referer) = self.headers.get(header::REFERER) {
+            line.quoted("referer", |text| extras.redactor.put_url(referer.as_bytes(), text));
+        }
+        for extra in &extras.headers {
+            extra.put(self.headers, line);
+        }
+    }
+}
+
+impl Extra {
+    fn put(&self, headers: &HeaderMap, line: &mut Line<'_>) {
+        let mut values = headers.get_all(&self.name).iter();
+        let Some(first) = values.next() else { return };
+        if self.hidden {
+            return line.clean(&self.key, b"***");
+        }
+        line.quoted(&self.key, |text| {
+            text.push(first.as_bytes());
+            values.for_each(|value| {
+                text.push(b", ");
+                text.push(value.as_bytes());
+            });
+        });
+    }
+}
+
+fn protocol(version: Version) -> &'static [u8] {
+    match version {
+        Version::HTTP_09 => b"HTTP/0.9",
+        Version::HTTP_10 => b"HTTP/1.0",
+        Version::HTTP_11 => b"HTTP/1.1",
+        Version::HTTP_2 => b"HTTP/2",
+        Version::HTTP_3 => b"HTTP/3",
+        _ => b"HTTP",
+    }
+}
+
+fn answered_by(who: AnsweredBy) -> &'static [u8] {
+    match who {
+        AnsweredBy::Upstream => b"upstream",
+        AnsweredBy::Gateway => b"gateway",
+        AnsweredBy::Cache => b"cache",
+        AnsweredBy::Nobody => b"none",
+    }
+}

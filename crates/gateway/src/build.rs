@@ -1,0 +1,310 @@
+//! From a document to a [`Generation`]: everything that can be wrong is found here, all at once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tidegate_core::config::{ConfigErrors, ConfigPath, RawConfig, Value};
+use tidegate_core::{
+    BuildCx, Clock, ConfigError, EndpointOffer, MetricError, Metrics, Retained, Route, RouteId, RouteSpec, RouteTable, Serve,
+    StatusCode, Stores, Task,
+};
+use tidegate_upstream::{Pool, Upstreams};
+use tokio::sync::watch;
+
+use crate::access_log::AccessLog;
+use crate::chain::{Chain, Failures, Step};
+use crate::client::TrustedProxies;
+use crate::generation::{BuiltRoute, Generation, Limits, Service};
+use crate::kinds::{BuiltPlugin, PluginKind, RouterKind, mount};
+use crate::problem::ErrorPages;
+use crate::red::Red;
+use crate::request_id::RequestIds;
+use crate::settings::{SECTIONS, Settings};
+
+/// The name of what serves requests for which there is no route, in metrics and logs.
+pub(crate) const UNROUTED: &str = "none";
+
+/// What a gateway can do, before it has a configuration.
+pub(crate) struct Parts {
+    pub router: Option<Box<dyn RouterKind>>,
+    pub plugins: Vec<Box<dyn PluginKind>>,
+    pub clock: Clock,
+    pub metrics: Metrics,
+}
+
+/// A built configuration, and the work that begins when it becomes the current one.
+pub(crate) struct Built {
+    pub generation: Generation,
+    pub tasks: Vec<Task>,
+}
+
+/// A plugin of this configuration, with what routes that don't name it get.
+struct Section {
+    name: &'static str,
+    plugin: Box<dyn BuiltPlugin>,
+    default: Option<RawConfig>,
+    failures: Arc<Failures>,
+}
+
+struct Builder<'a> {
+    settings: &'a Settings,
+    sections: Vec<Section>,
+    offers: Vec<EndpointOffer>,
+    upstreams: &'a Upstreams,
+    red: Red,
+    router: &'static str,
+    router_failures: Arc<Failures>,
+}
+
+/// Builds `root`; `before` is the configuration it is to replace, whose state it takes over.
+pub(crate) fn build(parts: &Parts, root: &RawConfig, before: Option<&Generation>) -> Result<Built, ConfigErrors> {
+    let mut errors = ConfigErrors::default();
+    let router_kind = parts.router.as_deref().ok_or_else(no_router)?;
+    unknown_sections(parts, router_kind, root, &mut errors);
+    let settings = Settings::read(root, &mut errors);
+    let stores = match &settings {
+        Some(settings) => errors.collect(Stores::open(&settings.stores).map_err(|e| e.under(&"stores".into()))),
+        None => None,
+    };
+    let stores = stores.unwrap_or_default();
+    let retained = Retained::new();
+    let mut tasks = Vec::new();
+    let kept = (&retained, before.map(|before| &before.retained));
+    let mut table = RouteTable::new();
+    let router = {
+        let mut cx =
+            BuildCx::new(router_kind.name(), &parts.clock, &parts.metrics, &stores, kept, &mut tasks);
+        let section = section(root, router_kind.name());
+        errors.collect(router_kind.build(&section, &mut table, &mut cx))
+    };
+    let mut sections = Vec::new();
+    for kind in &parts.plugins {
+        let mut cx = BuildCx::new(kind.name(), &parts.clock, &parts.metrics, &stores, kept, &mut tasks);
+        sections.extend(errors.collect(build_section(kind.as_ref(), root, &mut cx)));
+    }
+    let Some(settings) = settings else { return Err(errors) };
+    let previous = before.map(|before| &before.upstreams);
+    let upstreams = Upstreams::build(&settings.upstreams, previous).map_err(|e| e.under(&"upstreams".into()));
+    let upstreams = errors.collect(upstreams);
+    let extras = read_extras(&settings, &parts.metrics, &mut errors);
+    let red = Red::new(&parts.metrics).map_err(metric)?;
+    let router_failures = Failures::new(router_kind.name(), &parts.metrics).map_err(metric)?;
+    let all_plugins_built = sections.len() == parts.plugins.len();
+    let (Some(router), Some(upstreams), Some(extras), true) = (router, upstreams, extras, all_plugins_built) else {
+        return Err(errors);
+    };
+
+    let offers = sections.iter().flat_map(|section| section.plugin.endpoints()).collect();
+    let builder = Builder {
+        settings: &settings,
+        sections,
+        offers,
+        upstreams: &upstreams,
+        red,
+        router: router_kind.name(),
+        router_failures,
+    };
+    unique_names(&table, router_kind.name(), &mut errors);
+    let (unrouted, routes) = builder.routes(table.into_routes(), &mut errors);
+    errors.into_result(())?;
+    let generation = Generation {
+        number: before.map_or(1, |before| before.number + 1),
+        router,
+        routes,
+        unrouted: unrouted.ok_or_else(|| ConfigError::at("", "the default policies can't be built"))?,
+        upstreams,
+        trusted: extras.trusted,
+        request_ids: extras.request_ids,
+        error_pages: extras.error_pages,
+        access_log: extras.access_log,
+        redirects: redirects(&settings),
+        retained,
+        stop: watch::Sender::new(false),
+        settings,
+    };
+    Ok(Built { generation, tasks })
+}
+
+fn no_router() -> ConfigErrors {
+    let error = ConfigError::at("", "this gateway has no router");
+    error.help("give it one: Gateway::new().router::<Routing>()").into()
+}
+
+fn metric(error: MetricError) -> ConfigError {
+    ConfigError::at("", error.to_string())
+}
+
+/// What the gateway's own sections become.
+struct Extras {
+    trusted: TrustedProxies,
+    request_ids: RequestIds,
+    error_pages: ErrorPages,
+    access_log: Option<AccessLog>,
+}
+
+fn read_extras(settings: &Settings, metrics: &Metrics, errors: &mut ConfigErrors) -> Option<Extras> {
+    let request_ids = RequestIds::new(&settings.request_id).map_err(|e| e.under(&"request_id".into()));
+    let pages = ErrorPages::load(&settings.errors).map_err(|e| e.under(&"errors".into()));
+    let log = AccessLog::open(&settings.access_log, metrics).map_err(|e| e.under(&"access_log".into()));
+    let (request_ids, pages, log) = (errors.collect(request_ids), errors.collect(pages), errors.collect(log));
+    Some(Extras {
+        trusted: TrustedProxies::new(settings.trusted_proxies.clone()),
+        request_ids: request_ids?,
+        error_pages: pages?,
+        access_log: log?,
+    })
+}
+
+fn redirects(settings: &Settings) -> Vec<(Arc<str>, StatusCode)> {
+    let redirects = settings.listeners.iter().filter_map(|listener| {
+        let status = StatusCode::from_u16(listener.redirect_https?.code()).ok()?;
+        Some((listener.name().into(), status))
+    });
+    redirects.collect()
+}
+
+/// The section of a plugin; an empty one where it is absent.
+fn section(root: &RawConfig, name: &str) -> RawConfig {
+    let raw = root.get(name).filter(|raw| !raw.is_null());
+    raw.unwrap_or_else(|| RawConfig::empty(root.path().key(name)))
+}
+
+fn build_section(kind: &dyn PluginKind, root: &RawConfig, cx: &mut BuildCx<'_>) -> Result<Section, ConfigErrors> {
+    let raw = section(root, kind.name());
+    let default = raw.get("default").filter(|policy| !is_off(policy));
+    let failures = Failures::new(kind.name(), cx.metrics()).map_err(|e| ConfigError::at(raw.path(), e.to_string()))?;
+    let plugin = kind.build(&raw.without("default"), cx)?;
+    Ok(Section { name: kind.name(), plugin, default, failures })
+}
+
+/// `off`, or nothing at all, as a policy: the route does without the plugin's default.
+fn is_off(policy: &RawConfig) -> bool {
+    // YAML 1.1 readers take a bare `off` for false.
+    policy.is_null() || policy.value().as_str() == Some("off") || matches!(policy.value(), Value::Bool(false))
+}
+
+fn unknown_sections(parts: &Parts, router: &dyn RouterKind, root: &RawConfig, errors: &mut ConfigErrors) {
+    let plugins = parts.plugins.iter().map(|plugin| plugin.name());
+    let known: Vec<&str> = SECTIONS.into_iter().chain([router.name()]).chain(plugins).collect();
+    for (key, _) in root.entries().filter(|(key, _)| !known.contains(key)) {
+        errors.push(unknown("section", key, &root.path().key(key), &known));
+    }
+}
+
+/// "unknown section `x`", with the nearest valid name.
+pub(crate) fn unknown(what: &str, name: &str, path: &ConfigPath, known: &[&str]) -> ConfigError {
+    let near = known.iter().map(|known| (strsim::osa_distance(name, known), *known)).min();
+    let near = near.filter(|(distance, known)| *distance <= known.len().max(name.len()) / 3 + 1);
+    let list = match known.is_empty() {
+        true => "there is none".to_owned(),
+        false => format!("there are: {}", known.join(", ")),
+    };
+    let help = match near {
+        Some((_, near)) => format!("did you mean `{near}`? {list}"),
+        None => list,
+    };
+    ConfigError::at(path, format!("unknown {what} `{name}`")).help(help)
+}
+
+fn unique_names(table: &RouteTable, router: &str, errors: &mut ConfigErrors) {
+    let mut seen: HashMap<&str, &ConfigPath> = HashMap::new();
+    for route in table.routes() {
+        if let Some(first) = seen.insert(&route.name, &route.path) {
+            let error = ConfigError::at(&route.path, format!("a route is already called `{}`", route.name));
+            let help = format!("the first is {router}.{first}; names are labels in metrics and logs: choose another");
+            errors.push(error.help(help).under(&ConfigPath::root().key(router)));
+        }
+    }
+}
+
+impl Builder<'_> {
+    fn routes(&self, specs: Vec<RouteSpec>, errors: &mut ConfigErrors) -> (Option<BuiltRoute>, Box<[BuiltRoute]>) {
+        let mut unrouted = RouteSpec::new(UNROUTED, ConfigPath::root(), Serve::Upstream(String::new()));
+        unrouted.summary = "requests for which there is no route".to_owned();
+        let unrouted = errors.collect(self.route(RouteId(u32::MAX), unrouted, true));
+        let mut built = Vec::with_capacity(specs.len());
+        for (index, spec) in specs.into_iter().enumerate() {
+            let id = RouteId(u32::try_from(index).unwrap_or(u32::MAX));
+            built.extend(errors.collect(self.route(id, spec, false)));
+        }
+        (unrouted, built.into())
+    }
+
+    fn route(&self, id: RouteId, mut spec: RouteSpec, unrouted: bool) -> Result<BuiltRoute, ConfigErrors> {
+        let mut errors = ConfigErrors::default();
+        let hooks = spec.take_hooks();
+        let path = match unrouted {
+            true => ConfigPath::root(),
+            false => ConfigPath::root().key(self.router).join(&spec.path),
+        };
+        let route = Route::new(id, &spec.name, std::mem::take(&mut spec.params), path, &spec.summary);
+        self.unknown_policies(&spec.policies, &mut errors);
+        let mut policies = Vec::new();
+        let mut steps = Vec::new();
+        if let Some(link) = hooks {
+            steps.push(Step { plugin: self.router, link, failures: self.router_failures.clone() });
+        }
+        for section in &self.sections {
+            let Some(policy) = spec.policies.get(section.name).or(section.default.as_ref()) else { continue };
+            if is_off(policy) {
+                continue;
+            }
+            if let Some(link) = errors.collect(section.plugin.link(policy, &route)) {
+                steps.push(Step { plugin: section.name, link, failures: section.failures.clone() });
+            }
+            policies.push((section.name, policy.clone()));
+        }
+        one_cache(&steps, &route, &mut errors);
+        let serve = match unrouted {
+            true => Some(Service::Nothing),
+            false => errors.collect(self.service(spec.serve, &route)),
+        };
+        let limits = Limits::of(&spec.limits, &self.settings.limits);
+        let series = self.red.series(route.name().clone());
+        match serve {
+            Some(serve) if errors.is_empty() => {
+                Ok(BuiltRoute { route, chain: Chain::new(steps), serve, limits, series, policies })
+            }
+            _ => Err(errors),
+        }
+    }
+
+    fn unknown_policies(&self, policies: &BTreeMap<String, RawConfig>, errors: &mut ConfigErrors) {
+        let known: Vec<&str> = self.sections.iter().map(|section| section.name).collect();
+        for (name, policy) in policies.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
+            errors.push(unknown("plugin", name, policy.path(), &known));
+        }
+    }
+
+    fn service(&self, serve: Serve, route: &Route) -> Result<Service, ConfigErrors> {
+        match serve {
+            Serve::Upstream(name) => Ok(Service::Pool(self.pool(&name, &route.path().key("upstream"))?)),
+            Serve::Split(split) => {
+                let mut errors = ConfigErrors::default();
+                let path = route.path().key("split");
+                let pools = split.arms.iter().enumerate().filter_map(|(index, arm)| {
+                    errors.collect(self.pool(&arm.upstream, &path.index(index).key("upstream")))
+                });
+                let pools = pools.collect();
+                errors.into_result(Service::Split(split, pools))
+            }
+            Serve::Endpoint(name, config) => Ok(Service::Endpoint(mount(&self.offers, &name, &config, route)?)),
+            Serve::Here(endpoint) => Ok(Service::Endpoint(endpoint)),
+        }
+    }
+
+    fn pool(&self, name: &str, path: &ConfigPath) -> Result<Arc<Pool>, ConfigError> {
+        self.upstreams.get(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = self.settings.upstreams.keys().map(String::as_str).collect();
+            unknown("upstream", name, path, &known)
+        })
+    }
+}
+
+fn one_cache(steps: &[Step], route: &Route, errors: &mut ConfigErrors) {
+    let caching: Vec<_> = steps.iter().filter(|step| step.link.cache().is_some()).map(|step| step.plugin).collect();
+    if caching.len() > 1 {
+        let message = format!("route `{}` has more than one cache policy, from {}", route.name(), caching.join(" and "));
+        errors.push(ConfigError::at(route.path().key("plugins"), message).help("keep one of them"));
+    }
+}

@@ -1,0 +1,153 @@
+//! The command line.
+
+mod explain;
+mod routes;
+mod run;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::gateway::Gateway;
+use crate::source::ConfigSource;
+
+/// What `--help` says at its end.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; for `run`: stopped after every request had ended
+  1  for `run`: stopped before every request had ended (drain.timeout), or the gateway failed;
+     for `explain`: no route
+  2  the configuration or the command line can't be used
+
+Signals of `run`:
+  SIGTERM, SIGINT  stop: /readyz says 503, listeners close, requests in flight end; a second SIGINT stops at once
+  SIGHUP           read the configuration again (a change of the file does the same)
+  SIGUSR1          open the access log anew, after it was rotated
+
+Environment:
+  TIDEGATE_CONFIG  the configuration, where --config isn't given
+  RUST_LOG         what is logged: error, warn, info (default), debug, or per module";
+
+/// A programmable reverse proxy and API gateway.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, about, after_help = EXIT_CODES, max_term_width = 110)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve, until a signal says to stop.
+    Run(Config),
+    /// Say whether the configuration is good, and everything that isn't. Listens and connects nowhere.
+    Check(Config),
+    /// Say which route a request would take and why, and what each plugin was asked. Needs no running gateway.
+    ///
+    /// Example: tidegate explain GET https://api.example.com/v1/users/7 -H 'X-Version: 2'
+    Explain(Explain),
+    /// List the routes, in the order of the configuration, with what serves them.
+    Routes(Config),
+    /// Print the JSON Schema of the configuration, for editors: plugins included, doc comments as descriptions.
+    Schema,
+    /// Print a completion script. Example: tidegate completions bash > /etc/bash_completion.d/tidegate
+    Completions {
+        /// For which shell.
+        shell: Shell,
+    },
+    /// Print the version.
+    Version,
+}
+
+#[derive(Debug, Args)]
+struct Config {
+    /// The configuration, a YAML file.
+    #[arg(short, long, value_name = "FILE", env = "TIDEGATE_CONFIG", default_value = "tidegate.yaml")]
+    config: PathBuf,
+}
+
+impl Config {
+    fn source(&self) -> ConfigSource {
+        ConfigSource::file(&self.config)
+    }
+}
+
+#[derive(Debug, Args)]
+struct Explain {
+    /// The request's method.
+    method: http::Method,
+    /// The whole URL, or a path for a request without a host.
+    url: String,
+    /// A header field of the request; may be given several times.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// The client's address.
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    client: std::net::IpAddr,
+    /// The listener the request comes in by; default: the first whose TLS fits the URL's scheme.
+    #[arg(long, value_name = "NAME")]
+    listener: Option<String>,
+    #[command(flatten)]
+    config: Config,
+}
+
+/// Something that can't be used, for people.
+const UNUSABLE: u8 = 2;
+
+pub(crate) fn main(gateway: Gateway) -> ExitCode {
+    let command = match CommandLine::try_parse() {
+        Ok(line) => line.command,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(UNUSABLE));
+        }
+    };
+    match command {
+        Command::Run(config) => run::run(gateway, config.source()),
+        Command::Check(config) => check(&gateway, &config),
+        Command::Explain(asked) => explain::explain(&gateway, &asked),
+        Command::Routes(config) => routes::routes(&gateway, &config.source()),
+        Command::Schema => print(&format!("{:#}", gateway.schema())),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut CommandLine::command(), "tidegate", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+        Command::Version => print(concat!("tidegate ", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+/// Writes to standard output; a reader that has gone away is no failure.
+fn print(text: &str) -> ExitCode {
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+    ExitCode::SUCCESS
+}
+
+fn unusable(why: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("{why}");
+    ExitCode::from(UNUSABLE)
+}
+
+fn check(gateway: &Gateway, config: &Config) -> ExitCode {
+    match in_runtime(|| gateway.dry_run(&config.source())) {
+        Ok((generation, _)) => {
+            let (routes, upstreams) = (generation.routes.len(), generation.settings.upstreams.len());
+            print(&format!("{}: good ({routes} routes, {upstreams} upstreams)", config.config.display()))
+        }
+        Err(bad) => unusable(&bad),
+    }
+}
+
+/// Building a configuration may make things that belong to a runtime, though nothing is run in it.
+fn in_runtime<T>(work: impl FnOnce() -> T) -> T {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let _guard = runtime.enter();
+            work()
+        }
+        Err(_) => work(),
+    }
+}

@@ -1,0 +1,81 @@
+//! One configuration, built: what a request keeps from its beginning to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_core::{Endpoint, RawConfig, StatusCode, Retained, Route, RouteLimits, Split};
+use tidegate_upstream::{Pool, Upstreams};
+use tokio::sync::watch;
+
+use crate::access_log::AccessLog;
+use crate::chain::Chain;
+use crate::client::TrustedProxies;
+use crate::kinds::BuiltRouter;
+use crate::problem::ErrorPages;
+use crate::red::Series;
+use crate::request_id::RequestIds;
+use crate::settings::Settings;
+
+/// One configuration, built. Never changes; a reload makes another.
+pub(crate) struct Generation {
+    /// Counts up with each reload.
+    pub number: u64,
+    pub settings: Settings,
+    pub router: Box<dyn BuiltRouter>,
+    pub routes: Box<[BuiltRoute]>,
+    /// Serves requests for which there is no route: it has every plugin's `default:` policy.
+    pub unrouted: BuiltRoute,
+    pub upstreams: Upstreams,
+    pub trusted: TrustedProxies,
+    pub request_ids: RequestIds,
+    pub error_pages: ErrorPages,
+    /// Listeners that redirect to https, with the status they do it by.
+    pub redirects: Vec<(Arc<str>, StatusCode)>,
+    pub access_log: Option<AccessLog>,
+    pub retained: Retained,
+    /// Tells this configuration's background tasks to stop.
+    pub stop: watch::Sender<bool>,
+}
+
+/// One route with everything it needs, so that a request looks nothing up.
+pub(crate) struct BuiltRoute {
+    pub route: Route,
+    pub chain: Chain,
+    pub serve: Service,
+    pub limits: Limits,
+    pub series: Series,
+    /// What each plugin was asked, for `explain`.
+    pub policies: Vec<(&'static str, RawConfig)>,
+}
+
+/// What serves a route.
+pub(crate) enum Service {
+    Pool(Arc<Pool>),
+    Split(Split, Box<[Arc<Pool>]>),
+    Endpoint(Arc<dyn Endpoint>),
+    /// The route is there for its chain only: what the router said is the answer.
+    Nothing,
+}
+
+/// What a route allows, defaults filled in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub body: u64,
+    pub request: Option<Duration>,
+    pub connect: Option<Duration>,
+    pub read: Option<Duration>,
+    pub write: Option<Duration>,
+}
+
+impl Limits {
+    pub(crate) fn of(route: &RouteLimits, defaults: &crate::settings::LimitsConfig) -> Self {
+        let get = |duration: Option<tidegate_core::config::Duration>| duration.map(|duration| duration.get());
+        Self {
+            body: route.body.unwrap_or(defaults.body).bytes(),
+            request: get(route.request.or(defaults.request)),
+            connect: get(route.connect),
+            read: get(route.read),
+            write: get(route.write),
+        }
+    }
+}

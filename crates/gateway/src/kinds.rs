@@ -1,0 +1,152 @@
+//! The plugins and the router a gateway was given, with their types forgotten. Private: this is the one place
+//! where a typed plugin becomes something the gateway can keep in a list.
+
+use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use schemars::{Schema, SchemaGenerator};
+use tidegate_core::erased::Link;
+use tidegate_core::{
+    BuildCx, ConfigError, ConfigErrors, Endpoint, EndpointOffer, Explanation, Plugin, RawConfig, RequestHead, Route,
+    RouteTable, Routed, Router,
+};
+
+use crate::chain::panic_text;
+
+/// A plugin that can be built.
+pub(crate) trait PluginKind: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn config_schema(&self, generator: &mut SchemaGenerator) -> Schema;
+    fn policy_schema(&self, generator: &mut SchemaGenerator) -> Schema;
+    fn build(&self, section: &RawConfig, cx: &mut BuildCx<'_>) -> Result<Box<dyn BuiltPlugin>, ConfigErrors>;
+}
+
+/// A plugin of one configuration.
+pub(crate) trait BuiltPlugin: Send + Sync {
+    fn link(&self, policy: &RawConfig, route: &Route) -> Result<Box<dyn Link>, ConfigErrors>;
+    fn endpoints(&self) -> Vec<EndpointOffer>;
+}
+
+/// A router that can be built.
+pub(crate) trait RouterKind: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn config_schema(&self, generator: &mut SchemaGenerator) -> Schema;
+    fn build(
+        &self,
+        section: &RawConfig,
+        table: &mut RouteTable,
+        cx: &mut BuildCx<'_>,
+    ) -> Result<Box<dyn BuiltRouter>, ConfigErrors>;
+}
+
+/// A router of one configuration.
+pub(crate) trait BuiltRouter: Send + Sync {
+    fn route(&self, head: &RequestHead<'_>) -> Routed;
+    fn explain(&self, head: &RequestHead<'_>) -> Explanation;
+}
+
+/// `P` as a kind. Holds nothing.
+pub(crate) struct Kind<P>(PhantomData<fn() -> P>);
+
+impl<P> Kind<P> {
+    pub(crate) fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<P: Plugin> PluginKind for Kind<P> {
+    fn name(&self) -> &'static str {
+        P::NAME
+    }
+
+    fn config_schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<P::Config>()
+    }
+
+    fn policy_schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<P::Policy>()
+    }
+
+    fn build(&self, section: &RawConfig, cx: &mut BuildCx<'_>) -> Result<Box<dyn BuiltPlugin>, ConfigErrors> {
+        let config = section.read::<P::Config>()?;
+        let built = contained(section, || P::build(config, cx))?;
+        Ok(Box::new(Built(built)))
+    }
+}
+
+struct Built<P>(P);
+
+impl<P: Plugin> BuiltPlugin for Built<P> {
+    fn link(&self, policy: &RawConfig, route: &Route) -> Result<Box<dyn Link>, ConfigErrors> {
+        let typed = policy.read::<P::Policy>()?;
+        let handler = contained(policy, || self.0.handler(typed, route))?;
+        Ok(Box::new(handler))
+    }
+
+    fn endpoints(&self) -> Vec<EndpointOffer> {
+        self.0.endpoints()
+    }
+}
+
+impl<R: Router> RouterKind for Kind<R> {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+
+    fn config_schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<R::Config>()
+    }
+
+    fn build(
+        &self,
+        section: &RawConfig,
+        table: &mut RouteTable,
+        cx: &mut BuildCx<'_>,
+    ) -> Result<Box<dyn BuiltRouter>, ConfigErrors> {
+        let config = section.read::<R::Config>()?;
+        let router = contained(section, || R::build(config, table, cx))?;
+        Ok(Box::new(BuiltRouterOf(router)))
+    }
+}
+
+struct BuiltRouterOf<R>(R);
+
+impl<R: Router> BuiltRouter for BuiltRouterOf<R> {
+    fn route(&self, head: &RequestHead<'_>) -> Routed {
+        self.0.route(head)
+    }
+
+    fn explain(&self, head: &RequestHead<'_>) -> Explanation {
+        self.0.explain(head)
+    }
+}
+
+/// Runs a plugin's own code: what it reports is placed under its part of the file, and a panic is an error there.
+fn contained<T>(place: &RawConfig, work: impl FnOnce() -> Result<T, ConfigErrors>) -> Result<T, ConfigErrors> {
+    match std::panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|errors| errors.under(place.path())),
+        Err(panic) => {
+            let message = format!("the plugin panicked on this: {}", panic_text(&*panic));
+            Err(ConfigError::at(place.path(), message).help("this is a fault of the plugin: report it").into())
+        }
+    }
+}
+
+/// An endpoint offered by a plugin, made for a route.
+pub(crate) fn mount(
+    offers: &[EndpointOffer],
+    name: &str,
+    config: &RawConfig,
+    route: &Route,
+) -> Result<Arc<dyn Endpoint>, ConfigErrors> {
+    let Some(offer) = offers.iter().find(|offer| offer.name() == name) else {
+        let known: Vec<_> = offers.iter().map(EndpointOffer::name).collect();
+        let help = match known.is_empty() {
+            true => "no plugin of this gateway offers an endpoint".to_owned(),
+            false => format!("there are: {}", known.join(", ")),
+        };
+        return Err(ConfigError::at(config.path(), format!("no endpoint is called `{name}`")).help(help).into());
+    };
+    offer.make(config, route)
+}

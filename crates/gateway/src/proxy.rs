@@ -1,0 +1,223 @@
+//! The life of a request: the one implementation of Pingora's `ProxyHttp`, in the order in which it happens.
+//!
+//! Every surprise of Pingora's is dealt with here and in the files it calls, and nowhere else.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora_core::protocols::Digest;
+use pingora_core::upstreams::peer::{HttpPeer, Peer};
+use pingora_error::{Error, ErrorType};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+use tidegate_core::{AnsweredBy, Reply, StatusCode};
+
+use crate::admit::{admit, begin};
+use crate::exchange::{Ctx, Exchange};
+use crate::finish::finish;
+use crate::forward;
+use crate::respond::respond;
+use crate::shared::Shared;
+use crate::status::{Verdict, verdict};
+
+type Fallible<T> = Result<T, Box<Error>>;
+
+/// The gateway, as Pingora sees it.
+pub(crate) struct Proxy(pub(crate) Arc<Shared>);
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Ctx;
+
+    fn new_ctx(&self) -> Ctx {
+        Ctx::default()
+    }
+
+    /// No compression module: it would take the first encoding a client names, whatever its weight.
+    fn init_downstream_modules(&self, _: &mut pingora_core::modules::http::HttpModules) {}
+
+    /// A snapshot of the configuration, the request's id, the real client.
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Fallible<()> {
+        ctx.0 = Some(Box::new(begin(&self.0, session)));
+        Ok(())
+    }
+
+    /// Route, chain, endpoint. What isn't answered here goes to an upstream.
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Fallible<bool> {
+        let exchange = exchange(ctx)?;
+        match admit(session, exchange).await {
+            None => Ok(false),
+            Some(reply) => respond(session, exchange, reply).await.map(|()| true),
+        }
+    }
+
+    /// Which target; again for each try.
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Fallible<Box<HttpPeer>> {
+        forward::choose(session, exchange(ctx)?)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        _reused: bool,
+        _: &HttpPeer,
+        #[cfg(unix)] _: std::os::unix::io::RawFd,
+        digest: Option<&Digest>,
+        ctx: &mut Ctx,
+    ) -> Fallible<()> {
+        let picked = exchange(ctx)?.picked.as_ref();
+        let checked = picked.map_or(Ok(()), |picked| picked.check_tls(digest));
+        checked.map_err(|error| Error::because(ErrorType::InvalidCert, "upstream TLS", error).into_up())
+    }
+
+    /// A connection that could not be made has sent nothing: another target may be tried, whatever the method.
+    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Ctx, mut error: Box<Error>) -> Box<Error> {
+        if let Some(exchange) = ctx.0.as_deref_mut() {
+            error.set_retry(forward::may_try_another(exchange));
+        }
+        error
+    }
+
+    /// What the upstream is to see; on a fresh copy of the head for each try.
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        head: &mut RequestHeader,
+        ctx: &mut Ctx,
+    ) -> Fallible<()> {
+        forward::upstream_request(session, exchange(ctx)?, head)
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Ctx,
+    ) -> Fallible<()> {
+        forward::request_body(session, exchange(ctx)?, body, end).await
+    }
+
+    /// Before a cache would store it.
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Fallible<()> {
+        // 1xx come this way too; they are not the answer.
+        match head.status.is_informational() {
+            true => Ok(()),
+            false => forward::upstream_response(session, exchange(ctx)?, head),
+        }
+    }
+
+    /// Every answer that did not come from `respond`.
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Fallible<()> {
+        forward::response(session, exchange(ctx)?, head).await
+    }
+
+    fn response_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Ctx,
+    ) -> Fallible<Option<Duration>> {
+        forward::response_body(session, exchange(ctx)?, body, end).map(|()| None)
+    }
+
+    /// The request has failed: say so, if there is still somebody to say it to.
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
+        let Some(exchange) = ctx.0.as_deref_mut() else {
+            return FailToProxy { error_code: 500, can_reuse_downstream: false };
+        };
+        let reply = match exchange.pending.take() {
+            Some(reply) => Verdict::Answer(reply),
+            None => {
+                exchange.failed(error.to_string());
+                verdict(error)
+            }
+        };
+        let error_code = match reply {
+            Verdict::ClientGone => gone(exchange),
+            // The head has gone out: all that is left is to cut the connection, which Pingora does.
+            Verdict::Answer(_) if session.response_written().is_some() => exchange.status,
+            Verdict::Answer(reply) => {
+                session.set_keepalive(None);
+                match respond(session, exchange, reply).await {
+                    Ok(()) => exchange.status,
+                    Err(_) => gone(exchange),
+                }
+            }
+        };
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Ctx) {
+        if let Some(exchange) = ctx.0.as_deref_mut() {
+            finish(&self.0, session, exchange);
+        }
+    }
+
+    /// The access log has it, with the request's id.
+    fn suppress_error_log(&self, _: &Session, _: &Ctx, _: &Error) -> bool {
+        true
+    }
+}
+
+fn gone(exchange: &mut Exchange) -> u16 {
+    exchange.answered_by = AnsweredBy::Nobody;
+    exchange.status = 499;
+    // Pingora knows 0 as: nobody was told.
+    0
+}
+
+/// Set by `early_request_filter`, which Pingora always runs first.
+fn exchange(ctx: &mut Ctx) -> Fallible<&mut Exchange> {
+    ctx.0.as_deref_mut().ok_or_else(|| Error::explain(ErrorType::InternalError, "no exchange"))
+}
+
+/// An error that makes Pingora ask `fail_to_proxy`, which then gives this answer.
+pub(crate) fn refuse(exchange: &mut Exchange, reply: Reply) -> Box<Error> {
+    let code = reply.status().as_u16();
+    exchange.pending = Some(reply);
+    Error::new(ErrorType::HTTPStatus(code))
+}
+
+/// The answer when a plugin failed before the request was let through, or on its way out.
+pub(crate) fn hook_failed(exchange: &mut Exchange, failed: &crate::chain::HookFailed) -> Reply {
+    let cause = failed.to_string();
+    log::error!(request_id:% = exchange.request.facts.request_id, route:% = exchange.route().route.name(); "{cause}");
+    exchange.failed(cause);
+    match &failed.how {
+        // Not let through, and perhaps only for now: a store may be back in a moment.
+        crate::chain::How::Error(_) => Reply::unavailable("plugin_failed", "the request can't be checked now"),
+        crate::chain::How::Panic(_) => {
+            Reply::problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the gateway failed")
+        }
+    }
+}
+
+/// The reading of the clock that deadlines are made of.
+pub(crate) fn deadline(limit: Option<Duration>) -> Option<Instant> {
+    limit.and_then(|limit| Instant::now().checked_add(limit))
+}
+
+/// A peer whose timeouts are no longer than these.
+pub(crate) fn shorten(peer: &mut HttpPeer, connect: Option<Duration>, read: Option<Duration>, write: Option<Duration>) {
+    let Some(options) = peer.get_mut_peer_options() else { return };
+    if connect.is_some() {
+        options.connection_timeout = connect;
+        options.total_connection_timeout = connect;
+    }
+    options.read_timeout = read.or(options.read_timeout);
+    options.write_timeout = write.or(options.write_timeout);
+}

@@ -1,0 +1,310 @@
+//! A gateway that serves: addresses, reload, shutdown.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
+use pingora_core::server::configuration::ServerConf;
+use pingora_proxy::HttpProxy;
+use tidegate_config::{Document, WatchGuard};
+use tidegate_core::config::{ConfigErrors, ConfigPath};
+use tidegate_core::{ConfigError, MetricError, Metrics, Stop, Task};
+use tidegate_listener::{BoundAddr, Listener, ListenerConfig, Server, install_crypto_provider};
+use tokio::sync::watch;
+
+use crate::admin::Admin;
+use crate::build::{Built, Parts};
+use crate::events::ListenerEvents;
+use crate::gateway::load;
+use crate::generation::Generation;
+use crate::proxy::Proxy;
+use crate::shared::{FIRST_RESOLUTION, Shared};
+use crate::source::{BadConfig, ConfigSource};
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration can't be used.
+    #[error("{0}")]
+    Config(#[from] BadConfig),
+    /// Metrics can't be made: two gateways share one registry.
+    #[error("metrics can't be made")]
+    Metrics(#[from] MetricError),
+}
+
+/// A gateway that serves, in the runtime it was started in. Dropping it stops it at once; [`Running::shutdown`]
+/// lets requests end.
+pub struct Running {
+    inner: Arc<Inner>,
+    /// Keeps the file watched.
+    watch: Mutex<Option<WatchGuard>>,
+}
+
+struct Inner {
+    parts: Parts,
+    shared: Arc<Shared>,
+    server: Server,
+    admin: Option<(Server, BoundAddr)>,
+    addresses: Vec<(String, BoundAddr)>,
+    source: Mutex<ConfigSource>,
+    /// One reload at a time.
+    reloading: tokio::sync::Mutex<()>,
+    /// Tells work that outlives configurations to stop.
+    end: watch::Sender<bool>,
+}
+
+impl Running {
+    pub(crate) async fn start(parts: Parts, source: ConfigSource) -> Result<Self, StartError> {
+        install_crypto_provider();
+        let (built, document) = load(&parts, &source, None)?;
+        let Built { generation, tasks } = built;
+        let listeners = bind(&generation, &document)?;
+        let admin = bind_admin(&generation, &document)?;
+        generation.upstreams.resolve_initially(FIRST_RESOLUTION).await;
+
+        let generation = Arc::new(generation);
+        let shared = Arc::new(Shared::new(generation.clone(), &parts.metrics)?);
+        let server = Server::new(Arc::new(ListenerEvents::new(&parts.metrics)?));
+        let app = application(&shared);
+        let mut addresses = Vec::new();
+        for (name, listener) in listeners {
+            addresses.push((name, listener.local_addr().clone()));
+            server.serve(listener, app.clone());
+        }
+        let admin = admin.map(|listener| {
+            let address = listener.local_addr().clone();
+            let server = Server::new(Arc::new(()));
+            server.serve(listener, Arc::new(Admin { shared: shared.clone(), metrics: parts.metrics.clone() }));
+            (server, address)
+        });
+        let end = watch::Sender::new(false);
+        let inner = Arc::new(Inner {
+            parts,
+            shared,
+            server,
+            admin,
+            addresses,
+            source: Mutex::new(source),
+            reloading: tokio::sync::Mutex::new(()),
+            end,
+        });
+        inner.begin(&generation, tasks);
+        let running = Self { watch: Mutex::new(None), inner };
+        running.watch_files(&document);
+        Ok(running)
+    }
+
+    /// The TCP address of a listener, by its name; the bound one, where the configuration says port 0.
+    pub fn address(&self, listener: &str) -> Option<SocketAddr> {
+        let (_, address) = self.inner.addresses.iter().find(|(name, _)| name == listener)?;
+        address.tcp()
+    }
+
+    /// The name and address of each listener, in the order of the configuration.
+    pub fn addresses(&self) -> &[(String, BoundAddr)] {
+        &self.inner.addresses
+    }
+
+    /// The admin listener's TCP address.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.inner.admin.as_ref()?.1.tcp()
+    }
+
+    /// The gateway's metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.parts.metrics
+    }
+
+    /// Replaces the configuration, all of it or nothing. Requests in flight keep the one they began with.
+    ///
+    /// # Errors
+    /// A configuration that can't be used. The current one goes on.
+    pub async fn reload(&self, source: ConfigSource) -> Result<(), BadConfig> {
+        let document = self.inner.reload(source).await?;
+        self.watch_files(&document);
+        Ok(())
+    }
+
+    /// Reads the configuration again from where it came from.
+    ///
+    /// # Errors
+    /// As [`Running::reload`].
+    pub async fn reload_again(&self) -> Result<(), BadConfig> {
+        let source = self.inner.source.lock().clone();
+        self.reload(source).await
+    }
+
+    /// Whether [`Running::shutdown`] has begun.
+    pub fn is_draining(&self) -> bool {
+        self.inner.shared.is_draining()
+    }
+
+    /// Opens the access log anew, after it was rotated.
+    pub fn reopen_logs(&self) {
+        if let Some(log) = &self.inner.shared.current.load().access_log {
+            log.reopen();
+        }
+    }
+
+    /// Stops in order: `/readyz` says 503, `drain.delay` passes, listeners close, requests in flight end. Returns
+    /// as soon as the last one has; `false` when `drain.timeout` came first, and what was left was cut.
+    pub async fn shutdown(&self) -> bool {
+        let inner = &self.inner;
+        let drain = inner.shared.current.load().settings.server.drain;
+        inner.shared.draining.store(true, Ordering::Relaxed);
+        tokio::time::sleep(drain.delay.get()).await;
+        inner.server.drain();
+        let clean = tokio::time::timeout(drain.timeout.get(), inner.server.drained()).await.is_ok();
+        inner.stop();
+        clean
+    }
+
+    fn watch_files(&self, document: &Document) {
+        if self.inner.source.lock().path().is_none() {
+            return;
+        }
+        let weak = Arc::downgrade(&self.inner);
+        let runtime = tokio::runtime::Handle::current();
+        let on_change = move || {
+            let Some(inner) = weak.upgrade() else { return };
+            runtime.spawn(async move {
+                let source = inner.source.lock().clone();
+                // Logged by the reload itself.
+                let _ = inner.reload(source).await;
+            });
+        };
+        match tidegate_config::watch(document.files().to_vec(), on_change) {
+            Ok(guard) => *self.watch.lock() = Some(guard),
+            Err(error) => log::warn!("the configuration can't be watched, use SIGHUP to reload: {error}"),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.inner.stop();
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("addresses", &self.inner.addresses).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    async fn reload(&self, source: ConfigSource) -> Result<Document, BadConfig> {
+        let _one_at_a_time = self.reloading.lock().await;
+        match self.try_reload(&source) {
+            Ok((generation, tasks, document)) => {
+                generation.upstreams.resolve_initially(FIRST_RESOLUTION).await;
+                self.swap(generation, tasks);
+                *self.source.lock() = source;
+                Ok(document)
+            }
+            Err(bad) => {
+                self.shared.reloads.failed();
+                log::error!("reload failed, the configuration stays as it was:\n{bad}");
+                Err(bad)
+            }
+        }
+    }
+
+    fn try_reload(&self, source: &ConfigSource) -> Result<(Arc<Generation>, Vec<Task>, Document), BadConfig> {
+        let current = self.shared.current.load_full();
+        let (Built { generation, tasks }, document) = load(&self.parts, source, Some(&current))?;
+        match fixed_at_start(&current, &generation) {
+            errors if errors.is_empty() => Ok((Arc::new(generation), tasks, document)),
+            errors => Err(BadConfig::new(&document, &errors)),
+        }
+    }
+
+    fn swap(&self, generation: Arc<Generation>, tasks: Vec<Task>) {
+        let number = generation.number;
+        self.begin(&generation, tasks);
+        self.shared.reloads.done(&generation);
+        let before = self.shared.current.swap(generation);
+        before.stop.send_replace(true);
+        log::info!(generation = number; "configuration reloaded");
+    }
+
+    /// Starts what works beside the requests of this configuration.
+    fn begin(&self, generation: &Generation, tasks: Vec<Task>) {
+        for task in generation.upstreams.start(&self.end.subscribe()) {
+            tokio::spawn(task);
+        }
+        for task in tasks {
+            let name = task.name().to_owned();
+            let work = task.into_future(Stop::new(generation.stop.subscribe()));
+            tokio::spawn(async move {
+                if let Err(error) = tokio::spawn(work).await {
+                    log::error!(task = name.as_str(); "background task ended: {error}");
+                }
+            });
+        }
+    }
+
+    fn stop(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        self.server.abort();
+        if let Some((admin, _)) = &self.admin {
+            admin.abort();
+        }
+        self.end.send_replace(true);
+        let current = self.shared.current.load();
+        current.stop.send_replace(true);
+        if let Some(log) = &current.access_log {
+            log.flush();
+        }
+    }
+}
+
+/// How many times Pingora may ask for a peer. Ours decides earlier; 0 would mean never.
+const MAX_TRIES: usize = 4;
+
+fn application(shared: &Arc<Shared>) -> Arc<HttpProxy<Proxy>> {
+    let conf = ServerConf { max_retries: MAX_TRIES, ..ServerConf::default() };
+    let mut app = HttpProxy::new(Proxy(shared.clone()), Arc::new(conf));
+    app.handle_init_modules();
+    Arc::new(app)
+}
+
+/// Binds every listener, or none: all addresses that can't be had are reported.
+fn bind(generation: &Generation, document: &Document) -> Result<Vec<(String, Listener)>, BadConfig> {
+    let mut errors = ConfigErrors::default();
+    let mut bound = Vec::new();
+    for (index, config) in generation.settings.listeners.iter().enumerate() {
+        let path = ConfigPath::root().key("listeners").index(index);
+        let listener = Listener::bind(config).map_err(|e| e.under(&path));
+        bound.extend(errors.collect(listener).map(|listener| (config.name(), listener)));
+    }
+    errors.into_result(bound).map_err(|errors| BadConfig::new(document, &errors))
+}
+
+fn bind_admin(generation: &Generation, document: &Document) -> Result<Option<Listener>, BadConfig> {
+    let Some(admin) = &generation.settings.admin else { return Ok(None) };
+    let fail = |errors: ConfigErrors| BadConfig::new(document, &errors.under(&"admin".into()));
+    Listener::bind(&ListenerConfig::new(admin.bind.clone())).map(Some).map_err(|errors| fail(errors.into()))
+}
+
+/// What a reload can't change. Refused rather than ignored.
+fn fixed_at_start(before: &Generation, after: &Generation) -> ConfigErrors {
+    let mut errors = ConfigErrors::default();
+    let mut check = |same: bool, path: &str| {
+        if !same {
+            let error = ConfigError::at(path, "can't be changed while the gateway runs");
+            errors.push(error.help("restart the gateway to change it"));
+        }
+    };
+    let (old, new) = (&before.settings, &after.settings);
+    check(same(&old.listeners, &new.listeners), "listeners");
+    check(old.admin == new.admin, "admin");
+    check(old.server.threads == new.server.threads, "server.threads");
+    errors
+}
+
+fn same(a: &[ListenerConfig], b: &[ListenerConfig]) -> bool {
+    serde_json::to_value(a).ok() == serde_json::to_value(b).ok()
+}
+

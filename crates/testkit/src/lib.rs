@@ -1,0 +1,25 @@
+//! What a test of a Tidegate plugin needs: a gateway, upstreams that do as they are told, clients, a clock.
+
+mod alloc;
+mod answer;
+mod call;
+mod certs;
+mod client;
+mod clock;
+mod fields;
+mod io;
+mod pattern;
+mod upstream;
+mod wait;
+
+pub use alloc::{CountingAllocator, allocations, counting_allocator};
+pub use answer::{Answer, Interim};
+pub use call::{Call, call};
+pub use certs::{Certs, Leaf, certs};
+pub use client::{Client, Download, Exchange, H2Client, Incoming};
+pub use clock::{ManualClock, manual_clock};
+pub use fields::Fields;
+pub use io::{BoxIo, Io};
+pub use pattern::{PatternCheck, pattern};
+pub use upstream::{Events, Gate, Recorded, Refusing, Script, Upstream, UpstreamBuilder, events, gate, refusing, upstream};
+pub use wait::{DEADLINE, wait_until, wait_until_async, within};

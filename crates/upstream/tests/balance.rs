@@ -1,0 +1,121 @@
+//! Which target is next.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use support::{build, config, pick};
+use tidegate_upstream::{Pick, Pool, Upstreams};
+
+fn pool(upstream: &str) -> Arc<Pool> {
+    build(&format!("app: {upstream}")).unwrap().get("app").unwrap().clone()
+}
+
+fn shares(pool: &Pool, picks: usize) -> BTreeMap<String, usize> {
+    let mut shares = BTreeMap::new();
+    for _ in 0..picks {
+        *shares.entry(pick(pool).address().to_owned()).or_default() += 1;
+    }
+    shares
+}
+
+const THREE: &str = "[\"10.0.0.1:1\", \"10.0.0.2:1\", \"10.0.0.3:1\"]";
+
+#[test]
+fn round_robin_gives_each_of_three_targets_1000_of_3000() {
+    let shares = shares(&pool(&format!("{{ targets: {THREE} }}")), 3_000);
+    assert_eq!(shares.into_values().collect::<Vec<_>>(), [1_000, 1_000, 1_000]);
+}
+
+#[test]
+fn round_robin_is_exact_with_many_threads() {
+    let pool = pool(&format!("{{ targets: {THREE} }}"));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            std::thread::spawn({
+                let pool = pool.clone();
+                move || shares(&pool, 750)
+            })
+        })
+        .collect();
+    let mut sum = BTreeMap::<String, usize>::new();
+    for (address, share) in threads.into_iter().flat_map(|thread| thread.join().unwrap()) {
+        *sum.entry(address).or_default() += share;
+    }
+    assert_eq!(sum.into_values().collect::<Vec<_>>(), [1_000, 1_000, 1_000]);
+}
+
+const WEIGHTED: &str = "[{ address: \"10.0.0.1:1\", weight: 5 }, \"10.0.0.2:1\", \"10.0.0.3:1\"]";
+
+#[test]
+fn weights_are_exact_and_without_bursts() {
+    let pool = pool(&format!("{{ targets: {WEIGHTED} }}"));
+    let turns: String = (0..7).map(|_| pick(&pool).address().as_bytes()[7] as char).collect();
+    assert_eq!(turns, "1112311");
+    assert_eq!(shares(&pool, 700).into_values().collect::<Vec<_>>(), [500, 100, 100]);
+}
+
+#[test]
+fn random_follows_the_weights() {
+    let shares = shares(&pool(&format!("{{ targets: {WEIGHTED}, lb: random }}")), 70_000);
+    for (address, expected) in [("10.0.0.1:1", 50_000), ("10.0.0.2:1", 10_000), ("10.0.0.3:1", 10_000)] {
+        // Ten standard deviations.
+        assert!(shares[address].abs_diff(expected) < 1_200, "{shares:?}");
+    }
+}
+
+#[test]
+fn a_target_that_was_tried_comes_again_only_when_no_other_is_left() {
+    for lb in ["round_robin", "random"] {
+        let pool = pool(&format!("{{ targets: {WEIGHTED}, lb: {lb} }}"));
+        for _ in 0..200 {
+            let mut tried = Vec::new();
+            for _ in 0..3 {
+                let picked = pool.pick(&Pick { tried: &tried, hash: None }).unwrap();
+                assert!(!tried.contains(&picked.id()), "{lb}");
+                tried.push(picked.id());
+            }
+            assert!(pool.pick(&Pick { tried: &tried, hash: None }).is_some(), "{lb}");
+        }
+    }
+}
+
+#[test]
+fn one_target_serves_every_try() {
+    let pool = pool("{ targets: [\"unix:/run/app.sock\"] }");
+    let first = pick(&pool);
+    let again = pool.pick(&Pick { tried: &[first.id()], hash: None }).unwrap();
+    assert_eq!(again.address(), "unix:/run/app.sock");
+}
+
+#[test]
+fn a_reload_goes_on_where_the_rotation_was_unless_the_upstream_changed() {
+    let yaml = format!("app: {{ targets: {THREE} }}");
+    let before = build(&yaml).unwrap();
+    pick(before.get("app").unwrap());
+
+    let same = Upstreams::build(&config(&yaml), Some(&before)).unwrap();
+    assert!(Arc::ptr_eq(same.get("app").unwrap(), before.get("app").unwrap()));
+    assert_eq!(pick(same.get("app").unwrap()).address(), "10.0.0.2:1");
+
+    let other = Upstreams::build(&config(&yaml.replace("0.3", "0.4")), Some(&before)).unwrap();
+    assert!(!Arc::ptr_eq(other.get("app").unwrap(), before.get("app").unwrap()));
+}
+
+#[test]
+fn the_snapshot_tells_what_is_served_and_how() {
+    let snapshot = pool("{ targets: [\"10.0.0.1:1\", \"unresolved.test:2\"], tls: {} }").snapshot();
+    let json = serde_json::to_value(&snapshot).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({
+            "name": "app", "lb": "round_robin", "protocol": "http1", "tls": true,
+            "targets": [
+                { "target": "10.0.0.1:1", "weight": 1, "addresses": ["10.0.0.1:1"] },
+                { "target": "unresolved.test:2", "weight": 1, "addresses": [] },
+            ],
+        })
+    );
+}

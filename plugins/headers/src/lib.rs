@@ -1,0 +1,208 @@
+#![doc = include_str!("../README.md")]
+
+pub mod config;
+mod cookie;
+mod cors;
+mod edit;
+mod editable;
+mod field;
+mod hosts;
+mod location;
+mod names;
+mod origin;
+mod privacy;
+mod security;
+
+use tidegate_core::facts::CacheStatus;
+use tidegate_core::prometheus::{IntCounter, IntCounterVec};
+use tidegate_core::{
+    BuildCx, ConfigError, ConfigErrors, ConfigPath, Cx, Flow, Handler, HeaderValue, NoConfig, Plugin, Reply,
+    RequestHeader, ResponseHeader, Result, Route, StatusCode, header,
+};
+
+use config::Policy;
+use cookie::Cookies;
+use cors::{Cors, Preflight};
+use edit::{Builder, Edits};
+use editable::Side;
+use hosts::Hosts;
+use location::{Locations, Place};
+use privacy::Privacy;
+use security::Security;
+
+/// The plugin; its section is `headers`. See the crate's own page for what it does.
+#[derive(Debug)]
+pub struct Headers {
+    preflights: IntCounterVec,
+}
+
+impl Plugin for Headers {
+    const NAME: &'static str = "headers";
+    type Config = NoConfig;
+    type Policy = Policy;
+    type Handler = RouteHeaders;
+
+    fn build(_: NoConfig, cx: &mut BuildCx<'_>) -> Result<Self, ConfigErrors> {
+        let help = "CORS preflights answered, by route and outcome (allowed, refused)";
+        let preflights = cx.metrics().counter("tidegate_headers_preflights_total", help, &["route", "outcome"]);
+        Ok(Self { preflights: preflights.map_err(|error| ConfigError::at("", error.to_string()))? })
+    }
+
+    fn handler(&self, policy: Policy, route: &Route) -> Result<RouteHeaders, ConfigErrors> {
+        let mut errors = ConfigErrors::new();
+        let request = errors.at("request", Builder::new(Side::Request, route).build(&policy.request));
+        let response = errors.at("response", Builder::new(Side::Response, route).build(&policy.response));
+        let security = errors.at("security", Security::build(&policy.security));
+        let cors = errors.at("cors", policy.cors.as_ref().map(Cors::build).transpose());
+        let privacy = errors.at("privacy", Privacy::build(&policy.privacy).map_err(ConfigErrors::from));
+        let internal = errors.at("privacy", Hosts::build(&policy.privacy.internal_hosts));
+        let cookies = errors.at("cookies", Cookies::build(&policy.cookies));
+        if policy.cors.is_some() {
+            errors.extend(Cors::conflicts(&policy.response));
+        }
+        let (Some(request), Some(response), Some(security), Some(cors), Some(privacy), Some(internal), Some(cookies)) =
+            (request, response, security, cors, privacy, internal, cookies)
+        else {
+            return Err(errors);
+        };
+        errors.into_result(RouteHeaders {
+            request,
+            response,
+            security,
+            cors: cors.map(|cors| CountedCors { cors, preflights: Preflights::of(&self.preflights, route) }),
+            privacy,
+            internal,
+            locations: (policy.privacy.locations == config::Locations::Rewrite).then(Locations::new),
+            cookies,
+        })
+    }
+}
+
+/// What one route does to header fields.
+#[derive(Debug)]
+pub struct RouteHeaders {
+    request: Edits,
+    response: Edits,
+    security: Security,
+    cors: Option<CountedCors>,
+    privacy: Privacy,
+    internal: Hosts,
+    locations: Option<Locations>,
+    cookies: Cookies,
+}
+
+impl Handler for RouteHeaders {
+    /// A preflight carries no credentials, so it must be answered before anybody asks who is there.
+    async fn early_request(&self, cx: &mut Cx<'_>) -> Result<Flow> {
+        Ok(self.cors.as_ref().map_or(Flow::Continue, |cors| cors.answer(cx)))
+    }
+
+    fn upstream_request(&self, cx: &mut Cx<'_>, head: &mut RequestHeader) -> Result<()> {
+        if self.locations.is_some() {
+            note_upstreams_host(cx, head);
+        }
+        self.request.apply(head, |template| template.header_value(cx))
+    }
+
+    fn upstream_response(&self, cx: &mut Cx<'_>, head: &mut ResponseHeader) -> Result<()> {
+        if self.locations.as_ref().is_some_and(|locations| locations.concern(&head.headers)) {
+            cx.extensions_mut().insert(FromUpstream);
+        }
+        Ok(())
+    }
+
+    /// For the gateway's own answers too. The operator's own rules come last and win.
+    async fn response(&self, cx: &mut Cx<'_>, head: &mut ResponseHeader) -> Result<()> {
+        self.privacy.apply(head)?;
+        if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(());
+        }
+        self.rewrite_locations(cx, head)?;
+        self.cookies.apply(&self.internal, head)?;
+        let request = cx.head();
+        self.security.apply(request.scheme, head)?;
+        if let Some(CountedCors { cors, .. }) = &self.cors {
+            cors.apply(request.method, request.headers, head)?;
+        }
+        self.response.apply(head, |template| template.header_value(cx))
+    }
+}
+
+impl RouteHeaders {
+    /// Only what an upstream said, now or before it was cached: a redirect of the gateway's own is meant as it is.
+    fn rewrite_locations(&self, cx: &Cx<'_>, head: &mut ResponseHeader) -> Result<()> {
+        let cached = matches!(cx.facts().cache, CacheStatus::Hit | CacheStatus::Stale | CacheStatus::Revalidated);
+        let upstreams = cached || cx.extensions().get::<FromUpstream>().is_some();
+        let Some(locations) = self.locations.as_ref().filter(|_| upstreams) else { return Ok(()) };
+        let client = Place { scheme: cx.head().scheme, authority: cx.head().authority };
+        let host = cx.extensions().get::<UpstreamsHost>().and_then(|host| host.0.to_str().ok());
+        locations.rewrite(head, client, &self.internal, host)
+    }
+}
+
+/// The answer has references that an upstream made.
+#[derive(Debug, Clone, Copy)]
+struct FromUpstream;
+
+/// The `Host` that the upstream was given, where it isn't the client's.
+#[derive(Debug, Clone)]
+struct UpstreamsHost(HeaderValue);
+
+/// Before the route's own rules: what it is called decides where its redirects lead.
+fn note_upstreams_host(cx: &mut Cx<'_>, head: &RequestHeader) {
+    let given = head.headers.get(header::HOST).filter(|host| *host != cx.head().authority).cloned();
+    match given {
+        Some(host) => drop(cx.extensions_mut().insert(UpstreamsHost(host))),
+        // A try before this one may have been told another.
+        None => drop(cx.extensions_mut().remove::<UpstreamsHost>()),
+    }
+}
+
+/// What pages of other origins may do, and how often they asked.
+#[derive(Debug)]
+struct CountedCors {
+    cors: Cors,
+    preflights: Preflights,
+}
+
+#[derive(Debug)]
+struct Preflights {
+    allowed: IntCounter,
+    refused: IntCounter,
+}
+
+impl Preflights {
+    fn of(counters: &IntCounterVec, route: &Route) -> Self {
+        let of = |outcome| counters.with_label_values(&[&**route.name(), outcome]);
+        Self { allowed: of("allowed"), refused: of("refused") }
+    }
+}
+
+impl CountedCors {
+    /// The fields of the answer are made in `response`, like those of every other one.
+    fn answer(&self, cx: &Cx<'_>) -> Flow {
+        let head = cx.head();
+        match self.cors.preflight(head.method, head.headers) {
+            Preflight::No => Flow::Continue,
+            Preflight::Allowed => {
+                self.preflights.allowed.inc();
+                Flow::Respond(Reply::new(StatusCode::NO_CONTENT))
+            }
+            Preflight::Refused => {
+                self.preflights.refused.inc();
+                Flow::Respond(Reply::forbidden("origin_refused", "pages of this origin may not ask this"))
+            }
+        }
+    }
+}
+
+/// Collects the errors of one part of a policy.
+trait CollectAt {
+    fn at<T>(&mut self, key: &str, result: Result<T, ConfigErrors>) -> Option<T>;
+}
+
+impl CollectAt for ConfigErrors {
+    fn at<T>(&mut self, key: &str, result: Result<T, ConfigErrors>) -> Option<T> {
+        self.collect(result.map_err(|errors| errors.under(&ConfigPath::from(key))))
+    }
+}

@@ -1,0 +1,1 @@
+//! Whole tables of routes, without a gateway.
