@@ -6,13 +6,16 @@ PROFILE ?= dev
 CARGO ?= cargo
 EXAMPLES := custom-plugin embed
 
+# Where Debian keeps servers, which users' PATH leaves out.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 # Examples are workspaces of their own; with one target directory they share the dependencies they have in common.
 export CARGO_TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 PROFILE_DIR := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 export TIDEGATE := $(CARGO_TARGET_DIR)/$(PROFILE_DIR)/tidegate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt docs schema bench soak build examples
+.PHONY: help run test lint fmt docs schema bench soak lock build examples
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +60,12 @@ docs: build ## write the generated pages again: docs/plugins, docs/reference.md,
 
 schema: build ## write docs/schema/tidegate.json again
 	scripts/generate schema
+
+lock: ## after a change of dependencies: the lock files of examples follow the workspace's
+	@set -e; for example in $(EXAMPLES); do \
+		cp Cargo.lock examples/$$example/Cargo.lock; \
+		$(CARGO) metadata --quiet --format-version 1 --manifest-path examples/$$example/Cargo.toml >/dev/null; \
+	done
 
 bench: ## what it costs: per plugin and hook, per route, and beside bare Pingora, nginx and HAProxy
 	@scripts/need bench

@@ -190,7 +190,7 @@ class Tidegate(Proxy):
 
     def command(self, dir, backend):
         self.log = os.path.join(dir, f"{self.name}-{self.port}.log")
-        log = f"{{ file: {self.log} }}" if self.chain else "off"
+        log = f"{{ to: {{ file: {self.log} }} }}" if self.chain else "off"
         headers = CHAIN_HEADERS if self.chain else ""
         text = TIDEGATE.format(port=self.port, admin=self.admin, backend=backend, log=log, headers=headers)
         path = self.write(dir, f"{self.name}.yaml", text)

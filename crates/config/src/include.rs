@@ -66,7 +66,8 @@ impl<'e> Loader<'e> {
         self.open.push(real);
         match check_bytes(bytes) {
             Ok(text) => self.text(name, &text),
-            Err((text, fault)) => {
+            Err(unreadable) => {
+                let (text, fault) = *unreadable;
                 let source = self.add_source(name, text.into());
                 self.faults.push((source, fault));
             }

@@ -37,39 +37,53 @@ impl<'e> Interpolator<'e> {
 
     /// The same tree with everything put in; what fails is noted and stays as it is.
     pub(crate) fn tree(&mut self, value: &Value) -> Value {
+        self.changed(value).unwrap_or_else(|| value.clone())
+    }
+
+    /// `None` if there is nothing to put in: most of a tree stays as it is, and is not copied.
+    fn changed(&mut self, value: &Value) -> Option<Value> {
         match value {
-            Value::Str(text) if text.contains("${") => self.scalar(text),
+            Value::Str(text) if text.contains("${") => Some(self.scalar(text)),
             Value::Seq(elements) => self.seq(elements),
             Value::Map(map) => self.map(map),
-            other => other.clone(),
+            _ => None,
         }
     }
 
-    fn seq(&mut self, elements: &[Value]) -> Value {
-        let mut put_in = Vec::with_capacity(elements.len());
+    fn seq(&mut self, elements: &[Value]) -> Option<Value> {
+        let mut copy: Option<Vec<Value>> = None;
         for (index, element) in elements.iter().enumerate() {
-            put_in.push(self.inside(Segment::Index(index), element));
+            if let Some(new) = self.inside(Segment::Index(index), element) {
+                copy.get_or_insert_with(|| elements.to_vec())[index] = new;
+            }
         }
-        Value::from(put_in)
+        copy.map(Value::from)
     }
 
-    fn map(&mut self, map: &Map) -> Value {
-        let mut entries = Vec::with_capacity(map.len());
-        for (key, value) in map.iter() {
+    fn map(&mut self, map: &Map) -> Option<Value> {
+        let mut changes = Vec::new();
+        for (at, (key, value)) in map.iter().enumerate() {
             if key.contains("${") {
                 let path = self.here().key(key);
                 self.errors.push(ConfigError::at(path, "a key cannot hold `${…}`").about_key().help("only values can"));
             }
-            entries.push((key.clone(), self.inside(Segment::Key(key.clone()), value)));
+            changes.extend(self.inside(Segment::Key(key.clone()), value).map(|new| (at, new)));
         }
-        Value::map(entries)
+        if changes.is_empty() {
+            return None;
+        }
+        let mut entries: Vec<_> = map.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        for (at, new) in changes {
+            entries[at].1 = new;
+        }
+        Some(Value::map(entries))
     }
 
-    fn inside(&mut self, segment: Segment, value: &Value) -> Value {
+    fn inside(&mut self, segment: Segment, value: &Value) -> Option<Value> {
         self.path.push(segment);
-        let put_in = self.tree(value);
+        let new = self.changed(value);
         self.path.pop();
-        put_in
+        new
     }
 
     fn here(&self) -> ConfigPath {
@@ -170,7 +184,9 @@ fn not_an_expression(inside: &str) -> (String, String) {
     let shown = inside.escape_debug();
     let help = match inside.split_once(':') {
         Some(("env", name)) if is_name(name) => format!("write ${{{name}}}"),
-        Some((name, default)) if is_name(name) => format!("for a default, write ${{{name}:-{}}}", default.escape_debug()),
+        Some((name, default)) if is_name(name) => {
+            format!("for a default, write ${{{name}:-{}}}", default.escape_debug())
+        }
         _ => "write ${VAR}, ${VAR:-default} or ${file:/path}; to mean just `${`, write `$${`".to_owned(),
     };
     (format!("`${{{shown}}}` is neither a variable nor a file"), help)
@@ -248,7 +264,8 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for text in ["${", "${}", "${a b}", "${1}", "${HOST:x}", "${HOST:-${X}}", "${file:}", "${env:HOST}", "${UNSET}"] {
+        for text in ["${", "${}", "${a b}", "${1}", "${HOST:x}", "${HOST:-${X}}", "${file:}", "${env:HOST}", "${UNSET}"]
+        {
             assert!(put_in(text).is_err(), "{text}");
         }
         assert_eq!(put_in("${file:x}"), Err("cannot read the file `x`: no such file".into()));

@@ -28,8 +28,7 @@ impl Search<'_> {
 
 /// The spot of each path (a key's, if the error is about the key), or of the nearest thing around it.
 pub(crate) fn locate(text: &str, paths: &[(&[Segment], bool)]) -> Vec<Option<Spot>> {
-    let mut searches: Vec<_> =
-        paths.iter().map(|&(path, about_key)| Search { path, about_key, found: None }).collect();
+    let mut searches: Vec<_> = paths.iter().map(|&(path, about_key)| Search { path, about_key, found: None }).collect();
     // An error of syntax ends the walk: what was found by then stands.
     let _ = walk(text, |step| {
         if let Step::Value { path, key, spot, node } = step {

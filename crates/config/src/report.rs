@@ -94,7 +94,10 @@ impl Report {
         }
         let findings = by_source.into_iter().filter_map(|(at, faults)| {
             let secrets = hidden.secrets.iter().filter(|(source, _)| *source == at).map(|(_, path)| path.as_slice());
-            Some(Reporter { source: sources.get(at)?, secrets: sorted(secrets), redactions: &hidden.redactions }.findings(&faults))
+            Some(
+                Reporter { source: sources.get(at)?, secrets: sorted(secrets), redactions: &hidden.redactions }
+                    .findings(&faults),
+            )
         });
         Self { findings: findings.flatten().collect(), total, files }
     }

@@ -134,10 +134,8 @@ mod tests {
     }
 
     fn whole() -> Value {
-        let sections = [
-            ("one", schema_for!(Section<one::Policy>), true),
-            ("two", schema_for!(Section<two::Policy>), false),
-        ];
+        let sections =
+            [("one", schema_for!(Section<one::Policy>), true), ("two", schema_for!(Section<two::Policy>), false)];
         assemble("T", "D", sections)
     }
 

@@ -9,7 +9,7 @@ use crate::source::{Fault, Place};
 use crate::walk::{Oddity, Spot, Step, path_of, place, walk};
 
 /// The text of a file; else as much of it as can be shown, and what is wrong with it.
-pub(crate) fn check_bytes(bytes: Vec<u8>) -> Result<String, (String, Fault)> {
+pub(crate) fn check_bytes(bytes: Vec<u8>) -> Result<String, Box<(String, Fault)>> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
@@ -17,13 +17,13 @@ pub(crate) fn check_bytes(bytes: Vec<u8>) -> Result<String, (String, Fault)> {
             place_of(text.get(..before).unwrap_or_default()),
             ConfigError::at(ConfigPath::root(), "this is not UTF-8").help("save the file as UTF-8"),
         );
-        (text, fault)
+        Box::new((text, fault))
     })?;
     match text.char_indices().find(|(_, c)| is_forbidden(*c)) {
         Some((at, c)) => {
             let message = format!("the control character U+{:04X} has no place in YAML", c as u32);
             let fault = Fault::of(place_of(&text[..at]), ConfigError::at(ConfigPath::root(), message));
-            Err((text, fault))
+            Err(Box::new((text, fault)))
         }
         None => Ok(text),
     }
@@ -95,9 +95,10 @@ fn odd(path: &[Segment], oddity: &Oddity) -> ConfigError {
         }
         Oddity::SecondDocument => ConfigError::at(ConfigPath::root(), "a second document begins here")
             .help("one file is one document: remove the `---`, or move the rest into a file and `include` it"),
-        Oddity::TooDeep => {
-            ConfigError::at(ConfigPath::root(), format!("more than {} lists and maps inside one another", limits::DEPTH))
-        }
+        Oddity::TooDeep => ConfigError::at(
+            ConfigPath::root(),
+            format!("more than {} lists and maps inside one another", limits::DEPTH),
+        ),
     }
 }
 

@@ -74,7 +74,8 @@ pub(crate) enum Oddity {
 
 /// Walks through `text`, calling `on_step` until it returns false. `Err` is where the text stops being YAML.
 pub(crate) fn walk(text: &str, on_step: impl FnMut(Step<'_>) -> bool) -> Result<(), ScanError> {
-    let mut walker = Walker { on_step, frames: Vec::new(), path: Vec::new(), skipping: 0, documents: 0, stopped: false };
+    let mut walker =
+        Walker { on_step, frames: Vec::new(), path: Vec::new(), skipping: 0, documents: 0, stopped: false };
     for event in Parser::new(StrInput::new(text)) {
         let (event, span) = event?;
         walker.on_event(&event, span);

@@ -68,7 +68,7 @@ fn errors_of(input: &str) -> String {
     }
     let errors = match Document::load(&main, &ENV) {
         Err(errors) => errors.to_string(),
-        Ok(document) => match document.root().read::<gateway::Gateway>().map_err(Into::into).and_then(|gateway| gateway.check()) {
+        Ok(document) => match document.root().read::<gateway::Gateway>().and_then(|gateway| gateway.check()) {
             Err(errors) => document.render(&errors).to_string(),
             Ok(()) => "nothing is wrong".to_owned(),
         },

@@ -58,7 +58,7 @@ pub(crate) fn begin(shared: &Shared, session: &Session) -> Exchange {
         code: None,
         status: 499,
         deadline: None,
-        in_flight: InFlight::new(&shared.in_flight),
+        _in_flight: InFlight::new(&shared.in_flight),
     }
 }
 

@@ -86,7 +86,7 @@ pub(crate) fn build(parts: &Parts, root: &RawConfig, before: Option<&Generation>
     let previous = before.map(|before| &before.upstreams);
     let upstreams = Upstreams::build(&settings.upstreams, previous).map_err(|e| e.under(&"upstreams".into()));
     let upstreams = errors.collect(upstreams);
-    let extras = read_extras(&settings, &parts.metrics, &mut errors);
+    let extras = read_extras(&settings, &parts.metrics, before, &mut errors);
     let red = Red::new(&parts.metrics).map_err(metric)?;
     let router_failures = Failures::new(router_kind.name(), &parts.metrics).map_err(metric)?;
     let all_plugins_built = sections.len() == parts.plugins.len();
@@ -139,13 +139,18 @@ struct Extras {
     trusted: TrustedProxies,
     request_ids: RequestIds,
     error_pages: ErrorPages,
-    access_log: Option<AccessLog>,
+    access_log: AccessLog,
 }
 
-fn read_extras(settings: &Settings, metrics: &Metrics, errors: &mut ConfigErrors) -> Option<Extras> {
+fn read_extras(
+    settings: &Settings,
+    metrics: &Metrics,
+    before: Option<&Generation>,
+    errors: &mut ConfigErrors,
+) -> Option<Extras> {
     let request_ids = RequestIds::new(&settings.request_id).map_err(|e| e.under(&"request_id".into()));
     let pages = ErrorPages::load(&settings.errors).map_err(|e| e.under(&"errors".into()));
-    let log = AccessLog::open(&settings.access_log, metrics).map_err(|e| e.under(&"access_log".into()));
+    let log = AccessLog::open(&settings.access_log, metrics, before.map(|before| &before.access_log)).map_err(|e| e.under(&"access_log".into()));
     let (request_ids, pages, log) = (errors.collect(request_ids), errors.collect(pages), errors.collect(log));
     Some(Extras {
         trusted: TrustedProxies::new(settings.trusted_proxies.clone()),

@@ -49,7 +49,7 @@ pub(crate) struct Exchange {
     /// The status that was sent.
     pub status: u16,
     pub deadline: Option<Instant>,
-    pub in_flight: InFlight,
+    pub _in_flight: InFlight,
 }
 
 /// Counts a request as long as it lives: also one whose task was dropped half-way.

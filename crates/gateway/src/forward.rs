@@ -34,6 +34,8 @@ pub(crate) fn choose(session: &mut Session, exchange: &mut Exchange) -> Fallible
         return Err(refuse(exchange, Reply::unavailable("no_target", "no server can take the request now")));
     };
     exchange.tried.push(picked.id());
+    // A retry sends the body from its beginning.
+    exchange.received = 0;
     let mut peer = match session.is_upgrade_req() {
         true => picked.peer_for_upgrade(),
         false => picked.peer(),
@@ -104,9 +106,8 @@ fn timed_out() -> Reply {
 
 /// Whether a target is left that this request has not been to.
 pub(crate) fn may_try_another(exchange: &Exchange) -> bool {
-    let Some(pool) = exchange.pool.as_ref().filter(|_| exchange.tried.len() < TRIES) else { return false };
-    let next = pool.pick(&Pick { hash: None, tried: &exchange.tried });
-    next.is_some_and(|next| !exchange.tried.contains(&next.id()))
+    let pool = exchange.pool.as_ref().filter(|_| exchange.tried.len() < TRIES);
+    pool.is_some_and(|pool| pool.has_untried(&exchange.tried))
 }
 
 /// The head the upstream gets.
@@ -265,11 +266,14 @@ pub(crate) fn response_body(
     body: &mut Option<Bytes>,
     end: bool,
 ) -> Fallible<()> {
+    if session.was_upgraded() {
+        return Ok(());
+    }
     if exchange.time_left().is_some_and(|left| left.is_zero()) {
         exchange.failed("the request's time is up");
         return Err(refuse(exchange, timed_out()));
     }
-    if exchange.route().chain.steps().is_empty() || session.was_upgraded() {
+    if exchange.route().chain.steps().is_empty() {
         return Ok(());
     }
     let mut piece = body.take().unwrap_or_default();

@@ -147,14 +147,14 @@ impl ProxyHttp for Proxy {
             }
         };
         let error_code = match reply {
-            Verdict::ClientGone => gone(exchange),
+            Verdict::ClientGone => gone(session, exchange),
             // The head has gone out: all that is left is to cut the connection, which Pingora does.
             Verdict::Answer(_) if session.response_written().is_some() => exchange.status,
             Verdict::Answer(reply) => {
                 session.set_keepalive(None);
                 match respond(session, exchange, reply).await {
                     Ok(()) => exchange.status,
-                    Err(_) => gone(exchange),
+                    Err(_) => gone(session, exchange),
                 }
             }
         };
@@ -173,9 +173,12 @@ impl ProxyHttp for Proxy {
     }
 }
 
-fn gone(exchange: &mut Exchange) -> u16 {
-    exchange.answered_by = AnsweredBy::Nobody;
-    exchange.status = 499;
+/// The client left. A status that it has seen stands; the log's cause says how it ended.
+fn gone(session: &Session, exchange: &mut Exchange) -> u16 {
+    if session.response_written().is_none() {
+        exchange.answered_by = AnsweredBy::Nobody;
+        exchange.status = 499;
+    }
     // Pingora knows 0 as: nobody was told.
     0
 }

@@ -17,8 +17,7 @@ const DURATION_BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 
 /// In bytes: powers of 8, from less than a packet to a film. Each bucket is a series for each route, method and
 /// status, so there are few.
-const SIZE_BUCKETS: [f64; 8] =
-    [128.0, 1024.0, 8192.0, 65_536.0, 524_288.0, 4_194_304.0, 33_554_432.0, 268_435_456.0];
+const SIZE_BUCKETS: [f64; 8] = [128.0, 1024.0, 8192.0, 65_536.0, 524_288.0, 4_194_304.0, 33_554_432.0, 268_435_456.0];
 
 /// The metrics of all requests.
 #[derive(Clone)]
@@ -200,7 +199,8 @@ mod tests {
             );
             assert_eq!(count_of(&metrics, &line), Some(count), "{bucket}");
         }
-        let lines = text(&metrics).lines().filter(|line| line.starts_with("http_request_duration_seconds_bucket")).count();
+        let lines =
+            text(&metrics).lines().filter(|line| line.starts_with("http_request_duration_seconds_bucket")).count();
         assert_eq!(lines, buckets.len());
     }
 

@@ -71,8 +71,18 @@ pub(crate) struct RequestIds {
 
 /// Fields that mean something else to everyone who reads them.
 const TAKEN: [&str; 12] = [
-    "authorization", "connection", "content-length", "content-type", "cookie", "date", "host", "keep-alive",
-    "set-cookie", "te", "transfer-encoding", "upgrade",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "date",
+    "host",
+    "keep-alive",
+    "set-cookie",
+    "te",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 impl RequestIds {
@@ -194,8 +204,7 @@ mod tests {
         let ids = ids(Accept::Always, IdFormat::Uuid4);
         let long = [b'a'; 10_000];
         let one_too_many = [b'a'; 129];
-        let bad: [&[u8]; 10] =
-            [b"", b" ", b"a b", b"a\tb", b"a\"b", b"{a}", b"a,b", b"\xc3\xbc", &long, &one_too_many];
+        let bad: [&[u8]; 10] = [b"", b" ", b"a b", b"a\tb", b"a\"b", b"{a}", b"a,b", b"\xc3\xbc", &long, &one_too_many];
         for value in bad {
             let id = ids.of(&sent(&[value]), true);
             assert_eq!(id.as_str().len(), 36, "{value:?}");

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use pingora_core::server::configuration::ServerConf;
@@ -142,9 +143,7 @@ impl Running {
 
     /// Opens the access log anew, after it was rotated.
     pub fn reopen_logs(&self) {
-        if let Some(log) = &self.inner.shared.current.load().access_log {
-            log.reopen();
-        }
+        self.inner.shared.current.load().access_log.reopen();
     }
 
     /// Stops in order: `/readyz` says 503, `drain.delay` passes, listeners close, requests in flight end. Returns
@@ -254,9 +253,7 @@ impl Inner {
         self.end.send_replace(true);
         let current = self.shared.current.load();
         current.stop.send_replace(true);
-        if let Some(log) = &current.access_log {
-            log.flush();
-        }
+        current.access_log.flush(FLUSH);
     }
 }
 
@@ -308,3 +305,6 @@ fn same(a: &[ListenerConfig], b: &[ListenerConfig]) -> bool {
     serde_json::to_value(a).ok() == serde_json::to_value(b).ok()
 }
 
+
+/// How long the access log may take to be written out at the end.
+const FLUSH: Duration = Duration::from_secs(2);

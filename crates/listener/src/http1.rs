@@ -36,6 +36,8 @@ where
             Err(refusal) => return refuse::request(&served.shared, stream, refusal).await,
         };
         or_http2 = false;
+        // What a client sends without waiting for the answer isn't served: say so in the answer.
+        let left = if !head.body && bytes.len() > head.end { 0 } else { left };
         pulse.enter(Phase::Active);
         stream.set_lingers(head.body);
         let session = session(stream, bytes, head, left, kept.take(), served.listening.body_timeout);

@@ -16,6 +16,9 @@ use crate::stream::ClientStream;
 /// How many requests that were refused as malformed a connection survives: each costs us work and the client nothing.
 const MALFORMED: u32 = 32;
 
+/// How many requests may still arrive after the last one that we announced: as many as can be on their way.
+const OVERDUE: u32 = 100;
+
 /// Serves the connection, of which `read` was read already.
 pub(crate) async fn serve<A>(served: Served<A>, mut stream: Box<ClientStream>, read: BytesMut)
 where
@@ -31,7 +34,8 @@ where
         return;
     };
     pulse.enter(Phase::Streams);
-    let (mut left, mut malformed, mut leaving) = (served.listening.max_requests, 0, false);
+    let (mut requests, mut malformed, mut leaving) = (0u32, 0, false);
+    let last = served.listening.max_requests;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -45,9 +49,11 @@ where
         };
         match accepted {
             Ok(Some(H2Accept::Session(session))) => {
-                left = left.saturating_sub(1);
-                if left == 0 {
+                requests = requests.saturating_add(1);
+                if requests == last {
                     pulse.tell(CloseReason::Done);
+                } else if requests > last.saturating_add(OVERDUE) {
+                    return;
                 }
                 let stream = InFlight::new(pulse.clone());
                 let (app, shutdown) = (served.app.clone(), shutdown.clone());

@@ -130,7 +130,7 @@ pub(crate) struct Pulse {
     /// Weak, for requests may outlive the connection, and must not keep the descriptor open.
     socket: Weak<Socket>,
     phase: AtomicU8,
-    /// When the phase began; on HTTP/2, when the last stream ended.
+    /// When the phase began; on HTTP/2, when the last stream ended or the client was told to go away.
     since: AtomicTick,
     /// When a write first found no room, and none went through since. 0: no write waits.
     blocked: AtomicU32,
@@ -230,6 +230,7 @@ impl Pulse {
 
     /// Asks the connection's task to end it.
     pub(crate) fn tell(&self, reason: CloseReason) {
+        self.since.set_now();
         self.end.store(reason as u8, Relaxed);
         self.waker.wake();
     }
@@ -296,7 +297,7 @@ impl Pulse {
         }
     }
 
-    /// HTTP/2 is told to go away first (GOAWAY), and cut when nothing moves any more: a dead peer answers nothing.
+    /// HTTP/2 is told to go away first (GOAWAY). A peer that is dead or deaf is cut.
     fn streams_verdict(&self, now: Tick, waited: u32, draining: Draining) -> Option<Verdict> {
         let quiet = now.since(self.traffic.load());
         let idle = self.streams.load(Relaxed) == 0;
@@ -304,7 +305,10 @@ impl Pulse {
             return Some(Verdict::Cut(CloseReason::BodyTimeout));
         }
         match self.told() {
-            Some(reason) => (idle && waited.min(quiet) > LINGER_MS).then_some(Verdict::Cut(reason)),
+            Some(reason) => {
+                let over = waited.min(quiet) > LINGER_MS || waited > CLOSING_MS;
+                (idle && over).then_some(Verdict::Cut(reason))
+            }
             None if draining != Draining::No => Some(Verdict::Tell(CloseReason::Drained)),
             None => (idle && waited > self.times.idle).then_some(Verdict::Tell(CloseReason::Idle)),
         }

@@ -82,6 +82,15 @@ fn http_2_is_told_to_go_away_then_cut_when_quiet() {
 }
 
 #[test]
+fn a_client_that_talks_on_after_goodbye_is_cut() {
+    let pulse = pulse(Phase::Streams);
+    pulse.tell(CloseReason::Idle);
+    pulse.traffic.0.store(pulse.since.load().0.wrapping_add(CLOSING_MS), Relaxed);
+    assert_eq!(verdict(&pulse, CLOSING_MS), None);
+    assert_eq!(verdict(&pulse, CLOSING_MS + 1), Some(Verdict::Cut(CloseReason::Idle)));
+}
+
+#[test]
 fn a_request_in_time_overrules_the_sweeper() {
     let pulse = pulse(Phase::Idle);
     pulse.tell(CloseReason::Idle);

@@ -49,6 +49,7 @@ fn title(status: u16) -> &'static str {
     match status {
         408 => "Request Timeout",
         431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
         503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
         _ => "Bad Request",

@@ -27,6 +27,8 @@ pub(crate) const TOO_SLOW: Refusal = Refusal { status: 408, reason: "the request
 const TOO_LARGE: Refusal = Refusal { status: 431, reason: "the request head is too large" };
 const TOO_MANY_FIELDS: Refusal = Refusal { status: 431, reason: "too many header fields" };
 const BAD_VERSION: Refusal = Refusal { status: 505, reason: "only HTTP/1.0 and HTTP/1.1 are spoken here" };
+/// A gateway is no tunnel, and Pingora would answer with its own name on it.
+const NO_TUNNELS: Refusal = Refusal { status: 501, reason: "CONNECT is not served here" };
 
 /// How much head is too much.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +44,8 @@ pub(crate) struct HeadLimits {
 pub(crate) struct Head {
     /// Where it begins: after the empty line that a client may send first (RFC 9112 section 2.2).
     pub(crate) start: usize,
+    /// Where it ends: after the empty line.
+    pub(crate) end: usize,
     /// Whether a request body follows.
     pub(crate) body: bool,
     /// Whether the client asks for another protocol.
@@ -51,7 +55,7 @@ pub(crate) struct Head {
 /// Whether `head`, a request line, its header fields and the empty line, is acceptable.
 ///
 /// Refused are: line ends other than CRLF, control characters, folded lines, space around a name, a `Host` that is
-/// missing (HTTP/1.1), repeated or malformed, a `Content-Length` that is repeated or not a number, any
+/// missing (HTTP/1.1), repeated, malformed or another one than in the request target, a `Content-Length` that is repeated or not a number, any
 /// `Transfer-Encoding` but `chunked`, and the two together (RFC 9112 sections 2.2, 3.2, 5, 6.1 and 6.3).
 ///
 /// # Errors
@@ -75,6 +79,8 @@ pub(crate) struct HeadScanner {
     searched: usize,
     start: usize,
     version: Option<Version>,
+    /// The host and port in a request target that is a whole URI, which is rare.
+    authority: Option<Box<[u8]>>,
     fields: usize,
     hosts: usize,
     content_length: Option<u64>,
@@ -96,6 +102,7 @@ impl HeadScanner {
             searched: 0,
             start: 0,
             version: None,
+            authority: None,
             fields: 0,
             hosts: 0,
             content_length: None,
@@ -116,7 +123,7 @@ impl HeadScanner {
             }
             match self.version {
                 None if line.is_empty() && self.start == 0 => self.start = self.line,
-                None => self.version = Some(request_line(line)?),
+                None => self.request_line(line)?,
                 Some(version) if line.is_empty() => return self.finish(version).map(Some),
                 Some(_) => self.field(line)?,
             }
@@ -136,6 +143,18 @@ impl HeadScanner {
             }
             _ => Ok(None),
         }
+    }
+
+    fn request_line(&mut self, line: &[u8]) -> Result<(), Refusal> {
+        const MALFORMED: Refusal = bad("the request line is malformed");
+        let (method, rest) = split_at(line, memchr(b' ', line)).ok_or(MALFORMED)?;
+        let (target, version) = split_at(rest, memrchr(b' ', rest)).ok_or(MALFORMED)?;
+        if method.is_empty() || !method.iter().copied().all(is_token) {
+            return Err(MALFORMED);
+        }
+        self.version = Some(http_version(version)?.ok_or(MALFORMED)?);
+        self.authority = request_target(method, target)?.map(Into::into);
+        Ok(())
     }
 
     fn field(&mut self, line: &[u8]) -> Result<(), Refusal> {
@@ -176,9 +195,12 @@ impl HeadScanner {
         if self.hosts > 1 {
             return Err(bad("more than one Host"));
         }
-        // Empty is invalid too: no http or https URI has an empty host (RFC 9110 section 4.2.1).
-        if value.is_empty() || !value.iter().copied().all(is_authority) {
+        if !is_authority(value) {
             return Err(bad("the Host is malformed"));
+        }
+        // Which of the two the next server believes is anybody's guess.
+        if self.authority.as_deref().is_some_and(|authority| authority != value) {
+            return Err(bad("the Host is not the one in the request target"));
         }
         Ok(())
     }
@@ -210,42 +232,45 @@ impl HeadScanner {
             return Err(bad("both Content-Length and Transfer-Encoding"));
         }
         let body = self.chunked || self.content_length.is_some_and(|length| length > 0);
-        Ok(Head { start: self.start, body, upgrade: self.upgrade })
+        Ok(Head { start: self.start, end: self.line, body, upgrade: self.upgrade })
     }
 }
 
-fn request_line(line: &[u8]) -> Result<Version, Refusal> {
-    const MALFORMED: Refusal = bad("the request line is malformed");
-    let (method, rest) = split_at(line, memchr(b' ', line)).ok_or(MALFORMED)?;
-    let (target, version) = split_at(rest, memrchr(b' ', rest)).ok_or(MALFORMED)?;
-    if method.is_empty() || !method.iter().copied().all(is_token) {
-        return Err(MALFORMED);
-    }
-    request_target(method, target)?;
+/// `None`: that is no version at all.
+fn http_version(version: &[u8]) -> Result<Option<Version>, Refusal> {
     match version {
-        b"HTTP/1.1" => Ok(Version::Http11),
-        b"HTTP/1.0" => Ok(Version::Http10),
+        b"HTTP/1.1" => Ok(Some(Version::Http11)),
+        b"HTTP/1.0" => Ok(Some(Version::Http10)),
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
             Err(BAD_VERSION)
         }
-        _ => Err(MALFORMED),
+        _ => Ok(None),
     }
 }
 
-/// RFC 9112 section 3.2. The authority in an absolute target is Pingora's to check: it compares it with the `Host`.
-fn request_target(method: &[u8], target: &[u8]) -> Result<(), Refusal> {
-    let clean = target.iter().all(|&byte| byte > b' ' && byte != 0x7f && byte != b'#');
-    let form = match target {
-        [b'/', ..] => true,
-        b"*" => method == b"OPTIONS",
-        _ if method == b"CONNECT" => !target.is_empty(),
-        _ => has_prefix(target, b"http://") || has_prefix(target, b"https://"),
-    };
-    if clean && form { Ok(()) } else { Err(bad("the request target is malformed")) }
+/// RFC 9112 section 3.2. Returns the host and port, if they are in there.
+fn request_target<'a>(method: &[u8], target: &'a [u8]) -> Result<Option<&'a [u8]>, Refusal> {
+    const MALFORMED: Refusal = bad("the request target is malformed");
+    if !target.iter().all(|&byte| byte > b' ' && byte != 0x7f && byte != b'#') {
+        return Err(MALFORMED);
+    }
+    match target {
+        _ if method == b"CONNECT" => Err(NO_TUNNELS),
+        [b'/', ..] => Ok(None),
+        b"*" if method == b"OPTIONS" => Ok(None),
+        _ => {
+            let schemes: [&[u8]; 2] = [b"http://", b"https://"];
+            let rest = schemes.iter().find_map(|scheme| without_prefix(target, scheme)).ok_or(MALFORMED)?;
+            let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+            rest.get(..end).filter(|authority| is_authority(authority)).map(Some).ok_or(MALFORMED)
+        }
+    }
 }
 
-fn has_prefix(bytes: &[u8], prefix: &[u8]) -> bool {
-    bytes.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+/// What follows `prefix`, in whatever case it is written.
+fn without_prefix<'a>(bytes: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    let (start, rest) = bytes.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
 /// What is before and what is behind the byte at `place`.
@@ -277,10 +302,28 @@ fn is_token(byte: u8) -> bool {
     TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
-/// What a host and port are made of (RFC 3986 section 3.2), without user information.
-fn is_authority(byte: u8) -> bool {
-    const AUTHORITY: [bool; 256] = table(b"-._~%!$&'()*+;=:[]");
-    AUTHORITY.get(usize::from(byte)).copied().unwrap_or(false)
+/// Whether this is a host, and maybe a port (RFC 3986 section 3.2), without user information.
+///
+/// An empty host is invalid: no http or https URI has one (RFC 9110 section 4.2.1).
+fn is_authority(text: &[u8]) -> bool {
+    let host_end = match text.first() {
+        Some(b'[') => memchr(b']', text).map_or(0, |end| end + 1),
+        _ => memchr(b':', text).unwrap_or(text.len()),
+    };
+    let Some((host, port)) = text.split_at_checked(host_end) else { return false };
+    let inner = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host);
+    let port_is_good = match port {
+        [] => true,
+        [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    // A colon is in the host only between brackets: elsewhere it began the port.
+    !inner.is_empty() && inner.iter().copied().all(is_host) && port_is_good
+}
+
+fn is_host(byte: u8) -> bool {
+    const HOST: [bool; 256] = table(b"-._~%!$&'()*+;=:");
+    HOST.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 /// Letters, digits and `more`.

@@ -16,7 +16,8 @@ fn ordinary_heads_pass() {
         "POST / HTTP/1.1\r\nHost: a\r\nTRANSFER-ENCODING:  Chunked \r\n\r\n",
         "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET http://a/b HTTP/1.1\r\nHost: a\r\n\r\n",
-        "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n",
+        "GET HTTPS://a:443?b HTTP/1.1\r\nHost: a:443\r\n\r\n",
+        "GET http://a/b HTTP/1.0\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nX-Empty:\r\nX-Tab: a\tb\r\nX-Latin: \u{e9}\r\n\r\n",
         "GET /\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n",
     ] {
@@ -80,6 +81,11 @@ fn malformed_request_lines_are_refused() {
         ("GET a HTTP/1.1", 400),
         ("GET * HTTP/1.1", 400),
         ("GET ftp://a/ HTTP/1.1", 400),
+        ("GET http:///b HTTP/1.1", 400),
+        ("GET http://u@a/ HTTP/1.1", 400),
+        ("GET http://b/ HTTP/1.1", 400),
+        ("GET http:/\\a/ HTTP/1.1", 400),
+        ("CONNECT a:443 HTTP/1.1", 501),
         ("GET / http/1.1", 400),
         ("GET / HTTP/1.1x", 400),
         ("GET / HTTP/2.0", 505),
@@ -94,8 +100,15 @@ fn malformed_request_lines_are_refused() {
 fn a_request_needs_one_good_host() {
     assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), 400);
     assert_eq!(status("GET http://a/ HTTP/1.1\r\n\r\n"), 400);
-    for host in ["", "a b", "a,b", "a/b", "u@a", "a?", "a\\b", "\u{e9}"] {
-        assert_eq!(status(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")), 400, "{host:?}");
+    let with = |host: &str| status(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+    for host in [
+        "", ":80", "a b", "a,b", "a/b", "u@a", "a?", "a\\b", "\u{e9}", "a:b", "a:80:90", "::1", "[::1", "[]", "[::1]a",
+        "a]",
+    ] {
+        assert_eq!(with(host), 400, "{host:?}");
+    }
+    for host in ["a", "a.b:80", "a:", "127.0.0.1:8080", "[::1]", "[::1]:80", "a_b"] {
+        assert_eq!(with(host), 200, "{host:?}");
     }
 }
 
@@ -129,11 +142,11 @@ fn a_body_and_an_upgrade_are_noticed() {
         scanner.scan(head.as_bytes()).unwrap().unwrap()
     };
     let get = scan("\r\nGET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
-    assert_eq!(get, Head { start: 2, body: false, upgrade: false });
+    assert_eq!(get, Head { start: 2, end: 48, body: false, upgrade: false });
     let post = scan("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
-    assert_eq!(post, Head { start: 0, body: true, upgrade: false });
+    assert_eq!(post, Head { start: 0, end: 47, body: true, upgrade: false });
     let upgrade = scan("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n");
-    assert_eq!(upgrade, Head { start: 0, body: false, upgrade: true });
+    assert_eq!(upgrade, Head { start: 0, end: 47, body: false, upgrade: true });
 }
 
 #[test]

@@ -51,7 +51,6 @@ impl Answer {
 
     /// The same answer, if its status is `status`; panics with the answer when it isn't.
     #[track_caller]
-    #[must_use]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:#?}");
         self

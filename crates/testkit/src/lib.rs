@@ -1,5 +1,6 @@
 //! What a test of a Tidegate plugin needs: a gateway, upstreams that do as they are told, clients, a clock.
 
+#[cfg(feature = "alloc")]
 mod alloc;
 mod answer;
 mod call;
@@ -7,11 +8,17 @@ mod certs;
 mod client;
 mod clock;
 mod fields;
+mod gateway;
 mod io;
+mod metrics;
 mod pattern;
+mod process;
+mod request;
+mod routes;
 mod upstream;
 mod wait;
 
+#[cfg(feature = "alloc")]
 pub use alloc::{CountingAllocator, allocations, counting_allocator};
 pub use answer::{Answer, Interim};
 pub use call::{Call, call};
@@ -19,7 +26,12 @@ pub use certs::{Certs, Leaf, certs};
 pub use client::{Client, Download, Exchange, H2Client, Incoming};
 pub use clock::{ManualClock, manual_clock};
 pub use fields::Fields;
+pub use gateway::{GatewayBuilder, TestGateway, gateway};
 pub use io::{BoxIo, Io};
+pub use metrics::{Metrics, Series};
 pub use pattern::{PatternCheck, pattern};
+pub use process::{Program, ProgramBuilder, Redis, Signal, free_port, program, redis};
+pub use request::{Http, RawAnswer, Request};
+pub use routes::Routes;
 pub use upstream::{Events, Gate, Recorded, Refusing, Script, Upstream, UpstreamBuilder, events, gate, refusing, upstream};
 pub use wait::{DEADLINE, wait_until, wait_until_async, within};

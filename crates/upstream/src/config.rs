@@ -28,7 +28,7 @@ pub struct UpstreamConfig {
     pub targets: Vec<TargetConfig>,
     /// Speak TLS to the targets; `tls: {}` takes the defaults, which verify the target's certificate. Default: plain
     /// text.
-    #[serde(default, )]
+    #[serde(default, deserialize_with = "given")]
     #[schemars(with = "TlsConfig")]
     pub tls: Option<TlsConfig>,
     /// The HTTP version to speak: `http1`, `h2` or `auto`. Default: `http1`.

@@ -105,6 +105,11 @@ impl Pool {
         !self.live.load().targets().is_empty()
     }
 
+    /// Whether there is a target that was not tried yet. Unlike a pick, this uses up nobody's turn.
+    pub fn has_untried(&self, tried: &[TargetId]) -> bool {
+        self.live.load().targets().iter().any(|target| !tried.contains(&target.id()))
+    }
+
     pub(crate) fn live(&self) -> Arc<Live> {
         self.live.load_full()
     }

@@ -75,11 +75,21 @@ fn a_target_that_was_tried_comes_again_only_when_no_other_is_left() {
             for _ in 0..3 {
                 let picked = pool.pick(&Pick { tried: &tried, hash: None }).unwrap();
                 assert!(!tried.contains(&picked.id()), "{lb}");
+                assert!(pool.has_untried(&tried), "{lb}");
                 tried.push(picked.id());
             }
+            assert!(!pool.has_untried(&tried), "{lb}");
             assert!(pool.pick(&Pick { tried: &tried, hash: None }).is_some(), "{lb}");
         }
     }
+}
+
+#[test]
+fn to_ask_whether_a_target_is_left_takes_no_turn() {
+    let pool = pool(&format!("{{ targets: {THREE} }}"));
+    let first = pick(&pool);
+    assert!(pool.has_untried(&[first.id()]));
+    assert_eq!((first.address(), pick(&pool).address()), ("10.0.0.1:1", "10.0.0.2:1"));
 }
 
 #[test]

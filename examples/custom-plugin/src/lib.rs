@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tidegate_core::prometheus::IntCounter;
 use tidegate_core::{
-    BuildCx, ConfigError, ConfigErrors, Cx, Flow, Handler, HeaderValue, Plugin, Reply, ResponseHeader, Result, Route, header,
+    BuildCx, ConfigError, ConfigErrors, Cx, Flow, Handler, HeaderValue, Plugin, Reply, ResponseHeader, Result, Route,
+    header,
 };
 
 pub use config::{Config, Policy};
@@ -43,7 +44,8 @@ impl Plugin for Maintenance {
 
     fn handler(&self, policy: Policy, route: &Route) -> Result<Closed, ConfigErrors> {
         if policy.message.is_empty() {
-            return Err(ConfigError::at("message", "clients must be told something").help("leave it out for the default").into());
+            let error = ConfigError::at("message", "clients must be told something");
+            return Err(error.help("leave it out for the default").into());
         }
         Ok(Closed {
             message: policy.message,

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_core::{
-    BuildCx, ConfigErrors, ConfigPath, Match, Params, RawConfig, RequestHead, RouteId, RouteSpec, RouteTable, Routed, Router, Serve,
+    BuildCx, ConfigErrors, ConfigPath, Match, Params, RawConfig, RequestHead, RouteId, RouteSpec, RouteTable, Routed,
+    Router, Serve,
 };
 
 /// Sends everything to one upstream.

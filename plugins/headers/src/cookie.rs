@@ -102,8 +102,9 @@ impl Cookies {
             change.secure = self.secure && !seen.secure;
             change.http_only = self.http_only && !seen.http_only;
             // A stricter cookie is not made laxer by asking for lax ones.
-            let fits = |wanted| seen.same_site == Some(wanted)
-                || (wanted == SameSite::Lax && seen.same_site == Some(SameSite::Strict));
+            let fits = |wanted| {
+                seen.same_site == Some(wanted) || (wanted == SameSite::Lax && seen.same_site == Some(SameSite::Strict))
+            };
             change.same_site = self.same_site.filter(|wanted| !fits(*wanted));
         }
         change

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::field::tests::{assert_fields, response};
 
@@ -114,4 +116,29 @@ fn what_browsers_would_refuse_is_refused() {
     assert!(message(&[SameSiteLax, SameSiteStrict], &[]).starts_with("force: a cookie has one samesite"));
     assert!(message(&[], &[("http://a", "b")]).starts_with("domain.\"http://a\": \"http://a\" is not a domain"));
     assert!(message(&[], &[("a", "b; Secure")]).starts_with("domain.a: \"b; Secure\" is not a domain"));
+}
+
+proptest! {
+    /// Whatever an upstream writes: what is forced is there once, the pair itself is untouched, and a second gateway
+    /// finds nothing left to do.
+    #[test]
+    fn forcing_is_done_once_and_changes_no_value(
+        pair in "[a-c=]{1,4}",
+        attributes in prop::collection::vec(
+            prop::sample::select(vec!["Secure", "secure=1", "HttpOnly", "SameSite=None", "samesite", "Path=/", "", " "]),
+            0..5,
+        ),
+    ) {
+        let cookies = cookies(&[Secure, HttpOnly, SameSiteLax], &[], &[]);
+        let cookie = [vec![pair.as_str()], attributes].concat().join(";");
+        let once = sent(&cookies, &cookie);
+        prop_assert_eq!(once.split(';').next(), Some(pair.as_str()));
+        for (name, value) in [("secure", None), ("httponly", None), ("samesite", Some("Lax"))] {
+            let given = once.split(';').skip(1).map(|text| text.split_once('=').unwrap_or((text, "")));
+            let given: Vec<_> = given.filter(|(key, _)| key.trim().eq_ignore_ascii_case(name)).collect();
+            prop_assert!(!given.is_empty(), "{} lacks {}", once, name);
+            prop_assert!(value.is_none_or(|value| given == [(" SameSite", value)]), "{}", once);
+        }
+        prop_assert_eq!(sent(&cookies, &once), once);
+    }
 }

@@ -1,6 +1,8 @@
 //! Cross-origin resource sharing, as the Fetch Standard has it (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
 
-use tidegate_core::{ConfigError, ConfigErrors, ConfigPath, HeaderMap, HeaderName, HeaderValue, Method, Result, header};
+use tidegate_core::{
+    ConfigError, ConfigErrors, ConfigPath, HeaderMap, HeaderName, HeaderValue, Method, Result, header,
+};
 
 use crate::config::{self, Credentials, PrivateNetwork};
 use crate::field::{FieldName, Fields};
@@ -63,14 +65,17 @@ impl Cors {
     pub(crate) fn preflight(&self, method: &Method, headers: &HeaderMap) -> Preflight {
         match is_preflight(method, headers) {
             false => Preflight::No,
-            true if self.origin(headers).is_some_and(|origin| self.origins.has(origin.as_bytes())) => Preflight::Allowed,
+            true if self.origin(headers).is_some_and(|origin| self.origins.has(origin.as_bytes())) => {
+                Preflight::Allowed
+            }
             true => Preflight::Refused,
         }
     }
 
     /// Says in a response to such a request what the page may do with it. The upstream has no say.
     pub(crate) fn apply(&self, method: &Method, headers: &HeaderMap, head: &mut impl Fields) -> Result<()> {
-        let upstreams: Vec<_> = head.fields().keys().filter(|name| name.as_str().starts_with(PREFIX)).cloned().collect();
+        let upstreams: Vec<_> =
+            head.fields().keys().filter(|name| name.as_str().starts_with(PREFIX)).cloned().collect();
         upstreams.iter().for_each(|name| head.take(name));
         let preflight = is_preflight(method, headers);
         self.vary(preflight, head)?;

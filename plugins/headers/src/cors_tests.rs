@@ -155,11 +155,8 @@ fn a_private_network_is_opened_only_when_asked_for_and_allowed() {
 
 #[test]
 fn an_actual_answer_has_origin_credentials_and_exposed_headers_only() {
-    let config = config::Cors {
-        credentials: Credentials::Allow,
-        expose: texts(&["X-Request-ID", "ETag"]),
-        ..config(&[APP])
-    };
+    let config =
+        config::Cors { credentials: Credentials::Allow, expose: texts(&["X-Request-ID", "ETag"]), ..config(&[APP]) };
     let (preflight, answer) = asked(&config, &Method::GET, &[("Origin", APP)]);
     assert_eq!(preflight, Preflight::No);
     let expected = [

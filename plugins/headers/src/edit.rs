@@ -39,11 +39,7 @@ impl Value {
 impl Edits {
     /// Does them: remove, rename, set, add. `facts` is what is known of the request; a value that needs a fact which
     /// is not known is not set, and what stood there is gone all the same.
-    pub(crate) fn apply(
-        &self,
-        head: &mut impl Fields,
-        facts: impl Fn(&Template) -> Option<HeaderValue>,
-    ) -> Result<()> {
+    pub(crate) fn apply(&self, head: &mut impl Fields, facts: impl Fn(&Template) -> Option<HeaderValue>) -> Result<()> {
         self.remove.strip(head);
         self.rename(head)?;
         self.forgeable.strip(head);

@@ -22,6 +22,12 @@ impl FieldName {
     }
 }
 
+/// A value that an operator wrote for a field of its own: visible ASCII, and not blank.
+pub(crate) fn written_value(text: &str) -> Option<HeaderValue> {
+    let fits = text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) && !text.trim().is_empty();
+    fits.then(|| HeaderValue::from_str(text).ok()).flatten()
+}
+
 /// The fields of a request's or a response's head. All values of a name are one field to those who edit.
 pub(crate) trait Fields {
     /// All of them.

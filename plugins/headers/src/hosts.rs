@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn names_count_in_any_case_and_stars_only_for_hosts_below() {
         let hosts = hosts(&["users-svc", "*.Internal", "203.0.113.0/24", "127.0.0.1", "[2001:db8::7]"]);
-        for yes in ["USERS-SVC", "users-svc.", "a.internal", "a.b.INTERNAL", "203.0.113.9", "127.0.0.1", "2001:db8::7"] {
+        for yes in ["USERS-SVC", "users-svc.", "a.internal", "a.b.INTERNAL", "203.0.113.9", "127.0.0.1", "2001:db8::7"]
+        {
             assert!(hosts.has(yes), "{yes}");
         }
         for no in ["users-svc.example.com", "internal", "ainternal", "127.0.0.2", "2001:db8::8"] {

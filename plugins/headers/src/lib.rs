@@ -10,30 +10,31 @@ mod hosts;
 mod location;
 mod names;
 mod origin;
+mod preflight;
 mod privacy;
 mod security;
 
 use tidegate_core::facts::CacheStatus;
-use tidegate_core::prometheus::{IntCounter, IntCounterVec};
 use tidegate_core::{
-    BuildCx, ConfigError, ConfigErrors, ConfigPath, Cx, Flow, Handler, HeaderValue, NoConfig, Plugin, Reply,
-    RequestHeader, ResponseHeader, Result, Route, StatusCode, header,
+    BuildCx, ConfigErrors, ConfigPath, Cx, Flow, Handler, HeaderValue, NoConfig, Plugin, RequestHeader, ResponseHeader,
+    Result, Route, StatusCode, header,
 };
 
 use config::Policy;
 use cookie::Cookies;
-use cors::{Cors, Preflight};
+use cors::Cors;
 use edit::{Builder, Edits};
 use editable::Side;
 use hosts::Hosts;
 use location::{Locations, Place};
+use preflight::{Preflights, RouteCors};
 use privacy::Privacy;
 use security::Security;
 
 /// The plugin; its section is `headers`. See the crate's own page for what it does.
 #[derive(Debug)]
 pub struct Headers {
-    preflights: IntCounterVec,
+    preflights: Preflights,
 }
 
 impl Plugin for Headers {
@@ -43,9 +44,7 @@ impl Plugin for Headers {
     type Handler = RouteHeaders;
 
     fn build(_: NoConfig, cx: &mut BuildCx<'_>) -> Result<Self, ConfigErrors> {
-        let help = "CORS preflights answered, by route and outcome (allowed, refused)";
-        let preflights = cx.metrics().counter("tidegate_headers_preflights_total", help, &["route", "outcome"]);
-        Ok(Self { preflights: preflights.map_err(|error| ConfigError::at("", error.to_string()))? })
+        Ok(Self { preflights: Preflights::new(cx.metrics())? })
     }
 
     fn handler(&self, policy: Policy, route: &Route) -> Result<RouteHeaders, ConfigErrors> {
@@ -69,7 +68,7 @@ impl Plugin for Headers {
             request,
             response,
             security,
-            cors: cors.map(|cors| CountedCors { cors, preflights: Preflights::of(&self.preflights, route) }),
+            cors: cors.map(|cors| self.preflights.counted(cors, route)),
             privacy,
             internal,
             locations: (policy.privacy.locations == config::Locations::Rewrite).then(Locations::new),
@@ -84,7 +83,7 @@ pub struct RouteHeaders {
     request: Edits,
     response: Edits,
     security: Security,
-    cors: Option<CountedCors>,
+    cors: Option<RouteCors>,
     privacy: Privacy,
     internal: Hosts,
     locations: Option<Locations>,
@@ -94,7 +93,7 @@ pub struct RouteHeaders {
 impl Handler for RouteHeaders {
     /// A preflight carries no credentials, so it must be answered before anybody asks who is there.
     async fn early_request(&self, cx: &mut Cx<'_>) -> Result<Flow> {
-        Ok(self.cors.as_ref().map_or(Flow::Continue, |cors| cors.answer(cx)))
+        Ok(self.cors.as_ref().map_or(Flow::Continue, |cors| cors.answer(&cx.head())))
     }
 
     fn upstream_request(&self, cx: &mut Cx<'_>, head: &mut RequestHeader) -> Result<()> {
@@ -121,8 +120,8 @@ impl Handler for RouteHeaders {
         self.cookies.apply(&self.internal, head)?;
         let request = cx.head();
         self.security.apply(request.scheme, head)?;
-        if let Some(CountedCors { cors, .. }) = &self.cors {
-            cors.apply(request.method, request.headers, head)?;
+        if let Some(cors) = &self.cors {
+            cors.rules().apply(request.method, request.headers, head)?;
         }
         self.response.apply(head, |template| template.header_value(cx))
     }
@@ -155,44 +154,6 @@ fn note_upstreams_host(cx: &mut Cx<'_>, head: &RequestHeader) {
         Some(host) => drop(cx.extensions_mut().insert(UpstreamsHost(host))),
         // A try before this one may have been told another.
         None => drop(cx.extensions_mut().remove::<UpstreamsHost>()),
-    }
-}
-
-/// What pages of other origins may do, and how often they asked.
-#[derive(Debug)]
-struct CountedCors {
-    cors: Cors,
-    preflights: Preflights,
-}
-
-#[derive(Debug)]
-struct Preflights {
-    allowed: IntCounter,
-    refused: IntCounter,
-}
-
-impl Preflights {
-    fn of(counters: &IntCounterVec, route: &Route) -> Self {
-        let of = |outcome| counters.with_label_values(&[&**route.name(), outcome]);
-        Self { allowed: of("allowed"), refused: of("refused") }
-    }
-}
-
-impl CountedCors {
-    /// The fields of the answer are made in `response`, like those of every other one.
-    fn answer(&self, cx: &Cx<'_>) -> Flow {
-        let head = cx.head();
-        match self.cors.preflight(head.method, head.headers) {
-            Preflight::No => Flow::Continue,
-            Preflight::Allowed => {
-                self.preflights.allowed.inc();
-                Flow::Respond(Reply::new(StatusCode::NO_CONTENT))
-            }
-            Preflight::Refused => {
-                self.preflights.refused.inc();
-                Flow::Respond(Reply::forbidden("origin_refused", "pages of this origin may not ask this"))
-            }
-        }
     }
 }
 

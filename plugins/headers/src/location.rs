@@ -194,6 +194,8 @@ fn is_plain(authority: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::field::tests::{assert_fields, response};
 
@@ -202,8 +204,7 @@ mod tests {
         upstreams: Option<&'static str>,
     }
 
-    const TLS: Case =
-        Case { client: Place { scheme: Scheme::Https, authority: "api.example.com" }, upstreams: None };
+    const TLS: Case = Case { client: Place { scheme: Scheme::Https, authority: "api.example.com" }, upstreams: None };
     const PLAIN: Case =
         Case { client: Place { scheme: Scheme::Http, authority: "api.example.com:8080" }, upstreams: None };
     const RENAMED: Case = Case { upstreams: Some("users-svc:3002"), ..TLS };
@@ -289,7 +290,10 @@ mod tests {
             assert_eq!(TLS.field("refresh", kept), kept);
         }
         assert_eq!(
-            TLS.field("link", "<http://10.0.0.1/?p=2>; rel=\"next\", <https://example.org/>; rel=x, </y>, <//a.internal>"),
+            TLS.field(
+                "link",
+                "<http://10.0.0.1/?p=2>; rel=\"next\", <https://example.org/>; rel=x, </y>, <//a.internal>"
+            ),
             "<https://api.example.com/?p=2>; rel=\"next\", <https://example.org/>; rel=x, </y>, <https://api.example.com/>"
         );
         assert_eq!(TLS.field("link", "<unclosed"), "<unclosed");
@@ -301,5 +305,25 @@ mod tests {
         let mut head = response(&[("Link", "</a>"), ("Link", "<http://10.0.0.1/b>")]);
         Locations::new().rewrite(&mut head, TLS.client, &internal, None).expect("fits");
         assert_fields(&head, &[("link", "</a>"), ("link", "<https://api.example.com/b>")]);
+    }
+
+    proptest! {
+        /// Whatever an upstream writes, no internal host is left where a browser would go, and what is done is done.
+        #[test]
+        fn no_reference_leads_to_an_internal_host(
+            scheme in prop::sample::select(vec!["http://", "https://", "HTTP://", "//", "http:/", ""]),
+            user in prop::sample::select(vec!["", "u@", "u:p@", "10.0.0.1@"]),
+            host in prop::sample::select(vec!["10.0.0.1", "A.internal", "[fd00::1]", "example.org", "api.example.com", ""]),
+            port in prop::sample::select(vec!["", ":", ":80", ":3000"]),
+            rest in "[/?#\\\\a.:@]{0,6}",
+        ) {
+            let text = [scheme, user, host, port, &rest].concat();
+            let once = RENAMED.field("location", &text);
+            let internal = Hosts::build(&["*.internal".into()]).expect("valid");
+            if let Some(target) = Absolute::parse(&once) {
+                prop_assert!(!internal.has(target.host), "{} became {}", text, once);
+            }
+            prop_assert_eq!(RENAMED.field("location", &once), once);
+        }
     }
 }

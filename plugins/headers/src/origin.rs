@@ -204,7 +204,8 @@ impl Host {
 }
 
 fn is_name(text: &str) -> bool {
-    text.split('.').all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)))
+    text.split('.')
+        .all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)))
 }
 
 #[cfg(test)]
@@ -280,7 +281,8 @@ mod tests {
         for yes in ["http://localhost", "http://localhost:1", "http://localhost:65535", "http://[::1]:8080"] {
             assert!(origins.has(yes.as_bytes()), "{yes}");
         }
-        for no in ["http://localhost:", "http://localhost:99999", "http://localhost:80@evil.com", "https://localhost:1"] {
+        for no in ["http://localhost:", "http://localhost:99999", "http://localhost:80@evil.com", "https://localhost:1"]
+        {
             assert!(!origins.has(no.as_bytes()), "{no}");
         }
     }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use tidegate_core::{ConfigError, HeaderName, HeaderValue, Result, header};
 
 use crate::config::{self, Fingerprints};
-use crate::field::{FieldName, Fields};
+use crate::field::{FieldName, Fields, written_value};
 use crate::names::{Names, Pattern, Spelling};
 
 /// Software, versions and machines. No browser and no protocol needs one of them. Kept in step with the manual by a test.
@@ -89,9 +89,8 @@ impl Privacy {
             config::ServerField::Hide => Server::Hide,
             config::ServerField::Keep => Server::Keep,
             config::ServerField::Set(text) => {
-                let value = HeaderValue::from_str(text).ok().filter(|_| !text.trim().is_empty());
-                let error = ConfigError::at("server.set", format!("{text:?} can't be sent in a header"));
-                let value = value.ok_or_else(|| error.help("write a name in ASCII, or server: hide"))?;
+                let error = ConfigError::at("server.set", format!("{text:?} is empty, or not visible ASCII"));
+                let value = written_value(text).ok_or_else(|| error.help("write a name, or server: hide"))?;
                 Server::Set(FieldName::parse("Server").expect("a name"), value)
             }
         };

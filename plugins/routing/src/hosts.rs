@@ -33,7 +33,7 @@ enum ServedOn {
 impl Hosts {
     /// The place of `pattern`, made if need be, for a route on `listeners` (empty: all).
     pub(crate) fn add(&mut self, pattern: &HostPattern, listeners: &[Box<str>], trie: &mut Trie) -> NodeId {
-        let mut new = || Host { pattern: pattern.clone(), root: trie.root(), served_on: ServedOn::Some(BTreeSet::new()) };
+        let new = || Host { pattern: pattern.clone(), root: trie.root(), served_on: ServedOn::Some(BTreeSet::new()) };
         let host = match pattern {
             HostPattern::Exact(name) => self.exact.entry(name.clone()).or_insert_with(new),
             HostPattern::Below(name) => self.below.entry(name.clone()).or_insert_with(new),

@@ -104,7 +104,7 @@ impl PathPattern {
     /// Why no request can match it, given how paths are normalised.
     pub(crate) fn unreachable(&self, rules: PathRules) -> Option<&'static str> {
         let fixed = || self.segments.iter().filter_map(Segment::fixed);
-        let mut inner = self.text.split('/').skip(1);
+        let mut inner = self.text.strip_prefix('/').unwrap_or_default().split('/');
         inner.next_back();
         if rules.escaped_slashes != EscapedSlashes::Keep && fixed().any(|text| text.iter().any(|b| b"/\\".contains(b))) {
             return Some("it has an encoded slash; set `escaped_slashes: keep`, or write a slash");

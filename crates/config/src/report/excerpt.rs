@@ -157,7 +157,10 @@ mod tests {
     fn a_secret_is_masked_where_the_text_is_no_yaml() {
         assert_eq!(shown("password: \"hunter2", 11, 1, &[]), "password: ***\n          ^^^");
         assert_eq!(shown("  - api_key: hunter2: x", 3, 1, &[]), "  - api_key: ***\n  ^");
-        assert_eq!(shown("url: redis://u:hunter2@db/0 x", 29, 1, &[]), "url: redis://***@db/0 x\n                      ^");
+        assert_eq!(
+            shown("url: redis://u:hunter2@db/0 x", 29, 1, &[]),
+            "url: redis://***@db/0 x\n                      ^"
+        );
     }
 
     #[test]

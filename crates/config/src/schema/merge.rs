@@ -42,12 +42,18 @@ impl Definitions {
 
     /// The names that mean something else here already, or whose definition leads to such a name.
     fn conflicts(&self, theirs: &Map<String, Value>) -> BTreeSet<String> {
-        let differs = |(name, definition): &(&String, &Value)| self.0.get(*name).is_some_and(|ours| ours != *definition);
+        let differs =
+            |(name, definition): &(&String, &Value)| self.0.get(*name).is_some_and(|ours| ours != *definition);
         let mut renamed: BTreeSet<String> = theirs.iter().filter(differs).map(|(name, _)| name.clone()).collect();
         loop {
-            let leads_there = |(_, definition): &(&String, &Value)| references(definition).any(|to| renamed.contains(to));
-            let more: Vec<String> =
-                theirs.iter().filter(leads_there).map(|(name, _)| name.clone()).filter(|n| !renamed.contains(n)).collect();
+            let leads_there =
+                |(_, definition): &(&String, &Value)| references(definition).any(|to| renamed.contains(to));
+            let more: Vec<String> = theirs
+                .iter()
+                .filter(leads_there)
+                .map(|(name, _)| name.clone())
+                .filter(|n| !renamed.contains(n))
+                .collect();
             if more.is_empty() {
                 return renamed;
             }

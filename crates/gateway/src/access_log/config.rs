@@ -10,18 +10,18 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Unexpected, Visitor}
 use tidegate_core::ConfigError;
 use tidegate_core::config::ByteSize;
 
-/// `off`, or how requests are logged.
+/// `access_log:`: `off`, or how requests are logged.
 #[derive(Debug, Clone)]
-pub(crate) enum AccessLogSection {
+pub(crate) enum AccessLogConfig {
     /// Nothing is logged.
     Off,
     /// Every request is.
-    On(AccessLogConfig),
+    On(OnConfig),
 }
 
-impl Default for AccessLogSection {
+impl Default for AccessLogConfig {
     fn default() -> Self {
-        Self::On(AccessLogConfig::default())
+        Self::On(OnConfig::default())
     }
 }
 
@@ -32,7 +32,7 @@ impl Default for AccessLogSection {
 /// ```
 #[derive(Debug, Clone, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct AccessLogConfig {
+pub(crate) struct OnConfig {
     /// How a line is written: `json` or `text`. Default: `json`.
     pub(super) format: Format,
     /// Where lines go: `stdout`, or `{ file: <path> }`. A file is added to, and opened anew on SIGUSR1, so that it
@@ -49,7 +49,7 @@ pub(crate) struct AccessLogConfig {
     buffer: ByteSize,
 }
 
-impl Default for AccessLogConfig {
+impl Default for OnConfig {
     fn default() -> Self {
         Self {
             format: Format::default(),
@@ -61,7 +61,7 @@ impl Default for AccessLogConfig {
     }
 }
 
-impl AccessLogConfig {
+impl OnConfig {
     /// The buffer's size in bytes.
     pub(super) fn capacity(&self) -> Result<usize, ConfigError> {
         const LEAST: ByteSize = ByteSize::kib(64);
@@ -95,40 +95,40 @@ pub(crate) enum To {
     File(PathBuf),
 }
 
-impl<'de> Deserialize<'de> for AccessLogSection {
+impl<'de> Deserialize<'de> for AccessLogConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SectionVisitor)
+        deserializer.deserialize_any(OffOrMap)
     }
 }
 
-struct SectionVisitor;
+struct OffOrMap;
 
-impl<'de> Visitor<'de> for SectionVisitor {
-    type Value = AccessLogSection;
+impl<'de> Visitor<'de> for OffOrMap {
+    type Value = AccessLogConfig;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("`off` or a map")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<AccessLogSection, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<AccessLogConfig, E> {
         match text {
-            "off" => Ok(AccessLogSection::Off),
+            "off" => Ok(AccessLogConfig::Off),
             other => Err(E::invalid_value(Unexpected::Str(other), &self)),
         }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<AccessLogSection, A::Error> {
-        AccessLogConfig::deserialize(MapAccessDeserializer::new(map)).map(AccessLogSection::On)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<AccessLogConfig, A::Error> {
+        OnConfig::deserialize(MapAccessDeserializer::new(map)).map(AccessLogConfig::On)
     }
 }
 
-impl JsonSchema for AccessLogSection {
+impl JsonSchema for AccessLogConfig {
     fn schema_name() -> Cow<'static, str> {
         "AccessLog".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let on = generator.subschema_for::<AccessLogConfig>();
+        let on = generator.subschema_for::<OnConfig>();
         json_schema!({
             "description": "The access log: `off`, or how requests are logged. On by default, as JSON to stdout.",
             "oneOf": [{ "const": "off", "description": "Nothing is logged." }, on],
@@ -142,24 +142,27 @@ mod tests {
     use tidegate_core::RawConfig;
     use tidegate_core::config::Value;
 
-    fn read(value: Value) -> Result<AccessLogSection, String> {
+    fn read(value: Value) -> Result<AccessLogConfig, String> {
         RawConfig::new(value, "access_log").read().map_err(|errors| errors.to_string())
     }
 
     #[test]
     fn off_is_a_word_and_anything_else_a_map() {
-        assert!(matches!(read(Value::from("off")), Ok(AccessLogSection::Off)));
+        assert!(matches!(read(Value::from("off")), Ok(AccessLogConfig::Off)));
         let file = Value::map([("file", Value::from("/tmp/a.log"))]);
         let section = read(Value::map([("to", file), ("format", Value::from("text"))]));
-        let Ok(AccessLogSection::On(config)) = section else { panic!("{section:?}") };
+        let Ok(AccessLogConfig::On(config)) = section else { panic!("{section:?}") };
         assert_eq!((config.format, config.to), (Format::Text, To::File("/tmp/a.log".into())));
-        let Ok(AccessLogSection::On(config)) = read(Value::map([("to", Value::from("stdout"))])) else { panic!() };
+        let Ok(AccessLogConfig::On(config)) = read(Value::map([("to", Value::from("stdout"))])) else { panic!() };
         assert_eq!((config.format, config.to), (Format::Json, To::Stdout));
     }
 
     #[test]
     fn faults_are_found_at_their_place() {
-        assert_eq!(read(Value::from("on")).expect_err("refused"), "access_log: expected `off` or a map, found the string \"on\"");
+        assert_eq!(
+            read(Value::from("on")).expect_err("refused"),
+            "access_log: expected `off` or a map, found the string \"on\""
+        );
         let faults = read(Value::map([("formt", Value::from("json")), ("to", Value::from("nowhere"))]));
         let faults = faults.expect_err("refused");
         assert!(faults.contains("access_log.formt: unknown key `formt`\nhelp: did you mean `format`?"), "{faults}");
@@ -168,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_buffer_that_cannot_work_is_refused() {
-        let config = |buffer| AccessLogConfig { buffer, ..Default::default() };
+        let config = |buffer| OnConfig { buffer, ..Default::default() };
         assert_eq!(config(ByteSize::kib(64)).capacity(), Ok(65_536));
         let error = config(ByteSize::kib(63)).capacity().expect_err("refused");
         assert_eq!(error.to_string(), "buffer: 63KiB is not between 64KiB and 1GiB");

@@ -1,26 +1,21 @@
 //! What a line says of a request, and in which order.
 
-use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Method, Version, header};
-use tidegate_core::facts::RequestId;
-use tidegate_core::{AnsweredBy, ConfigError, ConfigErrors, ConfigPath, Scheme};
+use http::{HeaderMap, HeaderName, header};
+use tidegate_core::{AnsweredBy, ConfigError, ConfigErrors, ConfigPath};
 
-use super::config::AccessLogConfig;
+use super::config::OnConfig;
 use super::line::Line;
 use super::redact::{Redactor, put_place};
-use super::time;
 
 /// One request that has ended. What is `None` has no place in the line.
 pub(crate) struct Entry<'a> {
-    /// When it ended.
-    pub(crate) time: SystemTime,
     /// Its id.
-    pub(crate) request_id: &'a RequestId,
+    pub(crate) request_id: &'a str,
     /// Its method.
-    pub(crate) method: &'a Method,
+    pub(crate) method: &'a str,
     /// Its path as the client sent it. Redacted here.
     pub(crate) path: &'a str,
     /// What followed the `?`. Redacted here.
@@ -28,9 +23,9 @@ pub(crate) struct Entry<'a> {
     /// `Host` or `:authority`; empty when there was none.
     pub(crate) host: &'a str,
     /// How the client reached the outermost proxy that is known.
-    pub(crate) scheme: Scheme,
+    pub(crate) scheme: &'a str,
     /// HTTP/1.0, 1.1 or 2.
-    pub(crate) version: Version,
+    pub(crate) protocol: &'a str,
     /// The real client.
     pub(crate) client: IpAddr,
     /// The connection's other end; `None` on a unix socket. With its port (RFC 6302).
@@ -40,7 +35,7 @@ pub(crate) struct Entry<'a> {
     /// The TLS version.
     pub(crate) tls: Option<&'a str>,
     /// The route's name.
-    pub(crate) route: Option<&'a str>,
+    pub(crate) route: &'a str,
     /// The status the client got; 499 when it left before there was one.
     pub(crate) status: u16,
     /// From the end of its head to the end of the answer.
@@ -54,15 +49,15 @@ pub(crate) struct Entry<'a> {
     /// The pool it was sent to.
     pub(crate) upstream: Option<&'a str>,
     /// The target of the pool that was tried last.
-    pub(crate) target: Option<&'a dyn Display>,
+    pub(crate) target: Option<&'a str>,
     /// How many tries an upstream was given.
     pub(crate) tries: u32,
     /// The stable name of what went wrong.
     pub(crate) code: Option<&'a str>,
     /// What went wrong, with its causes. Never a secret.
-    pub(crate) error: Option<&'a dyn Display>,
+    pub(crate) error: Option<&'a str>,
     /// The subject of the proven identity.
-    pub(crate) identity: Option<&'a str>,
+    pub(crate) subject: Option<&'a str>,
     /// The request's header fields, for those that are logged.
     pub(crate) headers: &'a HeaderMap,
 }
@@ -80,7 +75,7 @@ struct Extra {
 }
 
 impl Extras {
-    pub(super) fn new(config: &AccessLogConfig) -> Result<Self, ConfigErrors> {
+    pub(super) fn new(config: &OnConfig) -> Result<Self, ConfigErrors> {
         let mut errors = ConfigErrors::new();
         let redactor = errors.collect(Redactor::new(&config.redact)).unwrap_or_default();
         let headers = config.headers.iter().enumerate();
@@ -110,10 +105,8 @@ impl Entry<'_> {
     }
 
     fn put_request(&self, extras: &Extras, line: &mut Line<'_>) {
-        line.clean("time", &time::rfc3339(self.time));
-        line.clean("request_id", self.request_id.as_str().as_bytes());
-        // A method is a token (RFC 9110 section 5.6.2).
-        line.clean("method", self.method.as_str().as_bytes());
+        line.text("request_id", self.request_id.as_bytes());
+        line.text("method", self.method.as_bytes());
         match Redactor::concerns(self.path.as_bytes()) {
             true => line.quoted("path", |text| extras.redactor.put_query(self.path.as_bytes(), text)),
             false => line.text("path", self.path.as_bytes()),
@@ -122,8 +115,8 @@ impl Entry<'_> {
             line.quoted("query", |text| extras.redactor.put_query(query.as_bytes(), text));
         }
         line.quoted("host", |text| put_place(self.host.as_bytes(), text));
-        line.clean("scheme", self.scheme.as_str().as_bytes());
-        line.clean("protocol", protocol(self.version));
+        line.text("scheme", self.scheme.as_bytes());
+        line.text("protocol", self.protocol.as_bytes());
     }
 
     fn put_connection(&self, line: &mut Line<'_>) {
@@ -136,7 +129,7 @@ impl Entry<'_> {
     }
 
     fn put_answer(&self, line: &mut Line<'_>) {
-        line.maybe_text("route", self.route);
+        line.text("route", self.route.as_bytes());
         line.number("status", self.status.into());
         line.millis("duration_ms", self.duration);
         line.number("bytes_in", self.bytes_in);
@@ -144,12 +137,12 @@ impl Entry<'_> {
         line.clean("answered_by", answered_by(self.answered_by));
         if let Some(upstream) = self.upstream {
             line.text("upstream", upstream.as_bytes());
-            line.maybe_shown("target", self.target);
+            line.maybe_text("target", self.target);
             line.number("tries", self.tries.into());
         }
         line.maybe_text("code", self.code);
-        line.maybe_shown("error", self.error);
-        line.maybe_text("identity", self.identity);
+        line.maybe_text("error", self.error);
+        line.maybe_text("identity", self.subject);
     }
 
     fn put_headers(&self, extras: &Extras, line: &mut Line<'_>) {
@@ -179,17 +172,6 @@ impl Extra {
                 text.push(value.as_bytes());
             });
         });
-    }
-}
-
-fn protocol(version: Version) -> &'static [u8] {
-    match version {
-        Version::HTTP_09 => b"HTTP/0.9",
-        Version::HTTP_10 => b"HTTP/1.0",
-        Version::HTTP_11 => b"HTTP/1.1",
-        Version::HTTP_2 => b"HTTP/2",
-        Version::HTTP_3 => b"HTTP/3",
-        _ => b"HTTP",
     }
 }
 

@@ -1,8 +1,6 @@
 //! Texts from anywhere between quotes, so that none of them can end its line, forge another, or move the cursor of
 //! the terminal that shows it.
 
-use std::fmt;
-
 /// Longer values are cut and end in `…`.
 const LONGEST: usize = 4096;
 
@@ -42,7 +40,8 @@ impl<'a> Quoted<'a> {
             return self.escape(text);
         }
         if !std::mem::replace(&mut self.cut, true) {
-            self.escape(&text[..std::mem::take(&mut self.left)]);
+            let kept = std::mem::take(&mut self.left);
+            self.escape(&text[..kept]);
             self.out.extend_from_slice("…".as_bytes());
         }
     }
@@ -100,13 +99,6 @@ impl<'a> Quoted<'a> {
 /// (CVE-2021-42574). All have four hexadecimal digits.
 fn is_treacherous(c: char) -> bool {
     matches!(c, '\u{80}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
-impl fmt::Write for Quoted<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.push(text.as_bytes());
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! A line while it is put together, as JSON or as `key=value` pairs.
 
-use std::fmt::{Display, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -75,14 +74,6 @@ impl<'a> Line<'a> {
     pub(super) fn maybe_text(&mut self, key: &str, text: Option<&str>) {
         if let Some(text) = text {
             self.text(key, text.as_bytes());
-        }
-    }
-
-    /// What is written of something, if there is something.
-    pub(super) fn maybe_shown(&mut self, key: &str, shown: Option<&dyn Display>) {
-        if let Some(shown) = shown {
-            // A `Display` that fails has written what it could.
-            self.quoted(key, |quoted| write!(quoted, "{shown}").unwrap_or_default());
         }
     }
 

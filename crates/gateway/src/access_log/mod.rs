@@ -12,23 +12,23 @@ mod sink;
 mod time;
 mod writer;
 
-pub(crate) use config::{AccessLogConfig, AccessLogSection};
+pub(crate) use config::AccessLogConfig;
 pub(crate) use entry::Entry;
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tidegate_core::{ConfigError, ConfigErrors, Metrics};
 
-use config::Format;
+use config::{Format, OnConfig};
 use entry::Extras;
 use line::Line;
 use writer::Writer;
 
 /// Where requests are logged. Cheap to clone; the last clone dropped lets the writing thread finish and end.
 #[derive(Clone)]
-pub(crate) struct AccessLog(Option<Arc<Inner>>);
+pub(crate) struct AccessLog(Arc<Inner>);
 
 struct Inner {
     format: Format,
@@ -44,63 +44,58 @@ thread_local! {
 /// No thread keeps more than this between two lines.
 const LARGEST_SCRATCH: usize = 64 * 1024;
 
-impl AccessLog {
-    /// A log that nothing is written to.
-    pub(crate) fn off() -> Self {
-        Self(None)
-    }
+/// A sink that takes longer to take the last lines doesn't get them: shutdown has its own deadline.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(2);
 
+impl AccessLog {
     /// Opens what the configuration names, or goes on with what `before`, the log of the configuration that is
-    /// being replaced, has open. Errors are relative to the section.
+    /// being replaced, has open. `None` when it is off. Errors are relative to the section.
     pub(crate) fn open(
-        section: &AccessLogSection,
+        config: &AccessLogConfig,
         metrics: &Metrics,
         before: Option<&AccessLog>,
-    ) -> Result<Self, ConfigErrors> {
-        let AccessLogSection::On(config) = section else { return Ok(Self::off()) };
+    ) -> Result<Option<Self>, ConfigErrors> {
+        let AccessLogConfig::On(config) = config else { return Ok(None) };
         let mut errors = ConfigErrors::new();
         let extras = errors.collect(Extras::new(config));
         let writer = errors.collect(writer(config, metrics, before));
         let inner = extras.zip(writer).map(|(extras, writer)| Inner { format: config.format, extras, writer });
-        errors.into_result(Self(inner.map(Arc::new)))
+        errors.into_result(inner.map(|inner| Self(Arc::new(inner))))
     }
 
-    /// Whether lines are written at all: if not, there is no need to put an entry together.
-    pub(crate) fn is_on(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// Logs one request. Never blocks on the file.
+    /// Logs one request, which has ended now. Never blocks on the file.
     pub(crate) fn write(&self, entry: &Entry<'_>) {
-        let Some(inner) = &self.0 else { return };
+        self.write_at(SystemTime::now(), entry);
+    }
+
+    fn write_at(&self, time: SystemTime, entry: &Entry<'_>) {
         let mut text = SCRATCH.take();
         text.clear();
-        let mut line = Line::begin(inner.format, &mut text);
-        entry.put(&inner.extras, &mut line);
+        let mut line = Line::begin(self.0.format, &mut text);
+        line.clean("time", &time::rfc3339(time));
+        entry.put(&self.0.extras, &mut line);
         line.end();
-        inner.writer.append(&text);
+        self.0.writer.append(&text);
         if text.capacity() <= LARGEST_SCRATCH {
             SCRATCH.set(text);
         }
     }
 
-    /// Waits until everything logged so far is written, at most this long; says whether it is. For shutdown:
-    /// blocks the thread.
-    pub(crate) fn flush(&self, within: Duration) -> bool {
-        self.0.as_ref().is_none_or(|inner| inner.writer.flush(within))
+    /// Waits until everything logged so far is written, 2 s at most; says whether it is. For shutdown: blocks the
+    /// thread.
+    pub(crate) fn flush(&self) -> bool {
+        self.0.writer.flush(FLUSH_DEADLINE)
     }
 
     /// Opens the file anew, after it was moved away (log rotation). Lines go to the old one until then.
     pub(crate) fn reopen(&self) {
-        if let Some(inner) = &self.0 {
-            inner.writer.reopen();
-        }
+        self.0.writer.reopen();
     }
 }
 
-fn writer(config: &AccessLogConfig, metrics: &Metrics, before: Option<&AccessLog>) -> Result<Arc<Writer>, ConfigError> {
+fn writer(config: &OnConfig, metrics: &Metrics, before: Option<&AccessLog>) -> Result<Arc<Writer>, ConfigError> {
     let capacity = config.capacity()?;
-    let open = before.and_then(|log| log.0.as_ref()).map(|inner| &inner.writer);
+    let open = before.map(|log| &log.0.writer);
     if let Some(writer) = open.filter(|writer| *writer.to() == config.to) {
         writer.resize(capacity);
         return Ok(writer.clone());
@@ -114,10 +109,7 @@ fn writer(config: &AccessLogConfig, metrics: &Metrics, before: Option<&AccessLog
 
 impl std::fmt::Debug for AccessLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.0 {
-            Some(inner) => write!(f, "AccessLog({:?})", inner.writer.to()),
-            None => f.write_str("AccessLog(off)"),
-        }
+        write!(f, "AccessLog({:?})", self.0.writer.to())
     }
 }
 

@@ -10,14 +10,42 @@ use super::escape::Quoted;
 
 /// A name with any of these in it is secret.
 const PARTS: [&[u8]; 14] = [
-    b"token", b"secret", b"passw", b"passphrase", b"signature", b"credential", b"authorization", b"assertion",
-    b"apikey", b"accesskey", b"privatekey", b"sessid", b"sessionid", b"jwt",
+    b"token",
+    b"secret",
+    b"passw",
+    b"passphrase",
+    b"signature",
+    b"credential",
+    b"authorization",
+    b"assertion",
+    b"apikey",
+    b"accesskey",
+    b"privatekey",
+    b"sessid",
+    b"sessionid",
+    b"jwt",
 ];
 
 /// A name that is just this is secret.
 const WHOLE: [&[u8]; 18] = [
-    b"key", b"code", b"sig", b"auth", b"session", b"sid", b"otp", b"totp", b"pin", b"pwd", b"ticket", b"bearer",
-    b"cookie", b"setcookie", b"samlresponse", b"samlrequest", b"codeverifier", b"hmac",
+    b"key",
+    b"code",
+    b"sig",
+    b"auth",
+    b"session",
+    b"sid",
+    b"otp",
+    b"totp",
+    b"pin",
+    b"pwd",
+    b"ticket",
+    b"bearer",
+    b"cookie",
+    b"setcookie",
+    b"samlresponse",
+    b"samlrequest",
+    b"codeverifier",
+    b"hmac",
 ];
 
 const HIDDEN: &[u8] = b"***";
@@ -176,8 +204,15 @@ mod tests {
 
     #[test]
     fn what_is_no_secret_stays_as_it_is() {
-        for text in ["", "a", "page=2&sort=name", "q=a=b&&c=;d", "keyword=x&monkey=y&encode=z", "next=%2Fhome%3Fpage%3D2", "100%&%2"]
-        {
+        for text in [
+            "",
+            "a",
+            "page=2&sort=name",
+            "q=a=b&&c=;d",
+            "keyword=x&monkey=y&encode=z",
+            "next=%2Fhome%3Fpage%3D2",
+            "100%&%2",
+        ] {
             assert_eq!(query(text), text);
         }
     }
@@ -185,10 +220,39 @@ mod tests {
     #[test]
     fn a_secret_is_hidden_under_all_its_names() {
         for name in [
-            "token", "access_token", "id_token", "refresh_token", "csrf-token", "key", "api_key", "apikey", "X-Api-Key",
-            "password", "passwd", "client_secret", "code", "signature", "X-Amz-Signature", "X-Amz-Credential", "sig",
-            "AWSAccessKeyId", "jwt", "auth", "Authorization", "session", "JSESSIONID", "PHPSESSID", "otp", "pin",
-            "SAMLResponse", "client_assertion", "code_verifier", "user[password]", "pass%77ord", "%2574oken", "TOKEN",
+            "token",
+            "access_token",
+            "id_token",
+            "refresh_token",
+            "csrf-token",
+            "key",
+            "api_key",
+            "apikey",
+            "X-Api-Key",
+            "password",
+            "passwd",
+            "client_secret",
+            "code",
+            "signature",
+            "X-Amz-Signature",
+            "X-Amz-Credential",
+            "sig",
+            "AWSAccessKeyId",
+            "jwt",
+            "auth",
+            "Authorization",
+            "session",
+            "JSESSIONID",
+            "PHPSESSID",
+            "otp",
+            "pin",
+            "SAMLResponse",
+            "client_assertion",
+            "code_verifier",
+            "user[password]",
+            "pass%77ord",
+            "%2574oken",
+            "TOKEN",
         ] {
             assert_eq!(query(&format!("a=1&{name}=canary&b=2")), format!("a=1&{name}=***&b=2"));
             assert_eq!(query(&format!("a=1;{name}=canary=;b=2")), format!("a=1;{name}=***;b=2"));

@@ -82,7 +82,9 @@ fn is_claim(name: &str) -> bool {
     // Every request's every field is asked: the first letter settles most.
     let named = |claims: &[&str]| claims.iter().any(|claim| spelled(name, claim));
     match name.as_bytes().first() {
-        Some(b'x') => starts_spelled(name, "x-forwarded-") || named(&["x-real-ip", "x-client-ip", "x-cluster-client-ip"]),
+        Some(b'x') => {
+            starts_spelled(name, "x-forwarded-") || named(&["x-real-ip", "x-client-ip", "x-cluster-client-ip"])
+        }
         Some(b'f') => named(&["forwarded", "fastly-client-ip"]),
         Some(b'c') => starts_spelled(name, "cf-connecting-ip"),
         Some(b't') => named(&["true-client-ip"]),

@@ -171,7 +171,11 @@ mod tests {
     fn the_first_untrusted_address_from_the_right_is_the_client() {
         assert_eq!(client_of(&["192.0.2.1"]), "192.0.2.1");
         assert_eq!(client_of(&["192.0.2.1, 10.1.1.1, 10.2.2.2"]), "192.0.2.1");
-        assert_eq!(client_of(&["6.6.6.6, 192.0.2.1, 10.1.1.1"]), "192.0.2.1", "what the client itself claims is skipped");
+        assert_eq!(
+            client_of(&["6.6.6.6, 192.0.2.1, 10.1.1.1"]),
+            "192.0.2.1",
+            "what the client itself claims is skipped"
+        );
         assert_eq!(client_of(&["6.6.6.6", "192.0.2.1", "10.1.1.1"]), "192.0.2.1", "lines are one list");
         assert_eq!(client_of(&["192.0.2.1 ,,10.1.1.1,", ""]), "192.0.2.1", "empty elements don't count");
     }
@@ -210,7 +214,11 @@ mod tests {
         let headers = with(&[("x-forwarded-for", "192.0.2.1")]);
         for net in ["10.0.0.0/8", "::ffff:10.0.0.0/104", "10.0.0.1", "::ffff:10.0.0.1"] {
             for peer in ["10.0.0.1", "::ffff:10.0.0.1"] {
-                assert_eq!(proxies(&[net]).resolve(Some(ip(peer)), &headers).client.ip, ip("192.0.2.1"), "{net} {peer}");
+                assert_eq!(
+                    proxies(&[net]).resolve(Some(ip(peer)), &headers).client.ip,
+                    ip("192.0.2.1"),
+                    "{net} {peer}"
+                );
             }
         }
     }

@@ -93,4 +93,17 @@ mod tests {
             assert_eq!(refused(text), "expected an IP address, a network such as 10.0.0.0/8, or `unix`");
         }
     }
+
+    #[test]
+    fn the_configuration_is_told_where_and_why() {
+        use tidegate_core::RawConfig;
+        use tidegate_core::config::Value;
+        let list = ["unix", "10.0.0.1/8"].map(Value::from).to_vec();
+        let errors = RawConfig::new(list.into(), "trusted_proxies").read::<Vec<TrustedProxy>>().expect_err("refused");
+        assert_eq!(
+            errors.to_string(),
+            "trusted_proxies[1]: the address has bits beyond its /8\nhelp: write 10.0.0.0/8 for the network, or \
+             leave out /8 for the one address"
+        );
+    }
 }

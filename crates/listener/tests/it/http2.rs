@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{Request, Response};
-use tidegate_core::config::Duration;
+use tidegate_core::config::{ByteSize, Duration};
 use tidegate_listener::{CloseReason, ListenerConfig, Protocol};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -78,6 +78,30 @@ async fn http_2_is_not_spoken_where_it_is_off() {
         assert!(within("the connection ends", connection).await.is_err());
     }
     assert_eq!(fixture.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_answered_with_431() {
+    let fixture = Fixture::start(&ListenerConfig { max_header_bytes: ByteSize::kib(2), ..h2c() });
+    let mut client = Http2::connect(&fixture).await;
+    let request = Request::get("http://a.test/hello").header("x", "x".repeat(4000)).body(()).unwrap();
+    let mut ready = client.requests.clone().ready().await.unwrap();
+    let (response, _) = ready.send_request(request, true).unwrap();
+    assert_eq!(within("the answer", response).await.unwrap().status(), 431);
+    assert_eq!(client.get("/hello").await.0, 200);
+    assert_eq!(fixture.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_stream() {
+    let fixture = Fixture::start(&ListenerConfig { idle_timeout: Duration::from_millis(300), ..h2c() });
+    let mut client = Http2::connect(&fixture).await;
+    let request = Request::get("http://a.test/panic").body(()).unwrap();
+    let (response, _) = client.requests.clone().ready().await.unwrap().send_request(request, true).unwrap();
+    assert!(within("the end of the stream", response).await.is_err());
+    assert_eq!(client.get("/hello").await.0, 200);
+    // It isn't counted as in flight for ever.
+    fixture.seen.until_closed(CloseReason::Idle).await;
 }
 
 #[tokio::test]

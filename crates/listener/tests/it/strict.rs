@@ -3,7 +3,7 @@ use tidegate_listener::CloseReason;
 use crate::fixture::{Fixture, config};
 
 /// Each is a way to make two servers disagree about where a request ends, or just broken.
-const BAD: [(&str, u16); 22] = [
+const BAD: [(&str, u16); 25] = [
     ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
     ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", 400),
     ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", 400),
@@ -22,10 +22,13 @@ const BAD: [(&str, u16); 22] = [
     ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
     ("GET / HTTP/1.1\nHost: a\n\n", 400),
     ("GET / HTTP/1.1\r\nHost: a\r\nX: a\nY: b\r\n\r\n", 400),
+    ("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", 400),
+    ("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 501),
     ("GET /\r\n\r\n", 400),
     ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     ("\u{16}\u{3}\u{1}", 400),
-    ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
 ];
 
 #[tokio::test]
@@ -65,7 +68,8 @@ async fn a_request_hidden_behind_another_is_not_served() {
     let fixture = Fixture::start(&config());
     let mut client = fixture.connect().await;
     client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\nHost: b\n\n").await;
-    assert_eq!(client.response().await.status, 200);
+    let response = client.response().await;
+    assert_eq!((response.status, response.header("connection")), (200, Some("close")));
     assert_eq!(client.rest().await, "");
     assert_eq!(fixture.requests(), 1);
 }

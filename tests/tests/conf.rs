@@ -1,0 +1,320 @@
+//! Every example in `conf/` starts, and does with requests what its comments say.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use http::Method;
+use tempfile::TempDir;
+use tidegate::{ConfigSource, Gateway, Running};
+use tidegate_headers::Headers;
+use tidegate_routing::Routing;
+use tidegate_testkit::{Answer, Call, Certs, Client, Upstream, call, certs, upstream};
+
+const HOST: &str = "app.test";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_starts_and_listens_where_it_says() {
+    let names = names();
+    assert!(names.len() >= 8, "{names:?}");
+    for name in names {
+        let example = start(&name).await;
+        let listeners = example.text.matches("bind: ").count();
+        let bound = example.gateway.addresses().len() + usize::from(example.gateway.admin_address().is_some());
+        assert_eq!(bound, listeners, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quickstart_answers_the_three_lines_that_make_run_prints() {
+    let example = start("quickstart").await;
+
+    let home = example.get("main", "/").await.expect(200);
+    assert!(home.text().contains("Tidegate is up"), "{home:#?}");
+    assert!(home.headers.has("x-request-id") && home.headers.has("x-content-type-options"), "{home:#?}");
+
+    let demo = example.get("main", "/demo/hello").await.expect(200);
+    assert!(demo.text().contains("Hello from the demo upstream"), "{demo:#?}");
+    assert_eq!(demo.header("saw-path"), Some("/hello"));
+    assert_eq!(demo.header("saw-asked-by"), Some("127.0.0.1"));
+    assert_eq!(demo.header("saw-request-id"), demo.header("x-request-id"));
+    assert!(!demo.headers.has("server") && !demo.headers.has("x-powered-by"), "{demo:#?}");
+
+    let nowhere = example.get("main", "/demo/../nowhere").await.expect(404);
+    assert_eq!(nowhere.header("content-type"), Some("application/problem+json"));
+    assert_eq!(nowhere.json()["request_id"].as_str(), nowhere.header("x-request-id"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn path_routing_sends_each_path_to_its_service() {
+    let example = start("path-routing").await;
+    for (path, ports) in [
+        ("/", &[3000][..]),
+        ("/v1/auth/login", &[3001]),
+        ("/v1/users", &[3002, 3012]),
+        ("/v1/users/7", &[3002, 3012]),
+        ("/v1/docs/a/b", &[3003]),
+        ("/v1/files/a", &[3004]),
+        ("/admin/", &[3005]),
+        ("/%61dmin", &[3005]),
+        ("/v1/../admin", &[3005]),
+        ("/images/a.png", &[3000]),
+        ("/adminer", &[3000]),
+    ] {
+        example.get("main", path).await.came_from(ports, path);
+    }
+    example.get("main", "/v1/users-export").await.expect(404);
+    example.send("main", call(Method::POST, "/v1/docs/a").host(HOST)).await.expect(405);
+    assert_eq!(example.upstream(3005).requests().last().expect("a request").path(), "/", "/admin is stripped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_have_their_own_services_and_some_are_internal() {
+    let example = start("hosts-and-tls").await;
+    for (host, ports) in
+        [("example.com", &[3000][..]), ("api.example.com", &[3001, 3002]), ("a.b.apps.example.com", &[3000])]
+    {
+        let answer = example.tls("https", host, "/x").await;
+        assert!(answer.headers.has("strict-transport-security"), "{answer:#?}");
+        answer.came_from(ports, host);
+    }
+    let internal = "reports.example.internal";
+    example.tls("https", internal, "/").await.expect(421);
+    example.send("internal", call(Method::GET, "/").host(internal)).await.came_from(&[3003], internal);
+
+    let plain = example.send("http", call(Method::POST, "/x?y=1").host("example.com")).await.expect(308);
+    assert_eq!(plain.header("location"), Some("https://example.com/x?y=1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_and_its_api_share_one_origin_and_one_connection() {
+    let example = start("single-origin").await;
+    let address = example.gateway.address("https").expect("it listens");
+    let mut client = Client::tls(address, "example.com", &example.certs).await;
+    client.get("/").await.came_from(&[3000], "/");
+    client.get("/api/users").await.came_from(&[4000], "/api/users");
+    client.get("/apiary").await.came_from(&[3000], "/apiary");
+    assert_eq!(example.upstream(4000).request().path(), "/users");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_gets_its_testers_and_its_share() {
+    let example = start("canary").await;
+    for _ in 0..5 {
+        let asked = call(Method::GET, "/").host(HOST).header("X-Canary", "yes");
+        example.send("main", asked).await.came_from(&[3003], "testers");
+    }
+    let mut sides = BTreeMap::<bool, u32>::new();
+    for user in 0..200 {
+        let cookie = format!("sid=user-{user}");
+        let asked = || call(Method::GET, "/").host(HOST).header("Cookie", &cookie);
+        let first = example.send("main", asked()).await.text() == "upstream 3003";
+        let second = example.send("main", asked()).await.text() == "upstream 3003";
+        assert_eq!(first, second, "{cookie} stays where it is");
+        *sides.entry(first).or_default() += 1;
+    }
+    let canaries = sides.get(&true).copied().unwrap_or(0);
+    assert!((2..=24).contains(&canaries), "5% of 200 is 10, not {canaries}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cors_is_for_the_named_origins_and_preflights_stay_here() {
+    let example = start("cors-api").await;
+    let preflight = |origin: &str| {
+        let asked = call(Method::OPTIONS, "/things").host(HOST).header("Origin", origin);
+        asked.header("Access-Control-Request-Method", "PUT")
+    };
+    for origin in ["https://app.example.com", "https://pr-1.preview.example.com", "http://localhost:5173"] {
+        let answer = example.send("main", preflight(origin)).await;
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin), "{answer:#?}");
+    }
+    let answer = example.send("main", preflight("https://evil.example")).await;
+    assert_eq!(answer.header("access-control-allow-origin"), None, "{answer:#?}");
+    assert!(example.upstream(3000).requests().is_empty());
+
+    let forged = call(Method::GET, "/things").host(HOST).header("X-User-ID", "admin");
+    example.send("main", forged).await.came_from(&[3000], "/things");
+    assert!(!example.upstream(3000).request().headers.has("x-user-id"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_have_their_upstreams_and_the_old_one_says_it_will_go() {
+    let example = start("versioned-api").await;
+    let old = example.get("main", "/v1/users").await;
+    assert_eq!(old.header("sunset"), Some("Wed, 30 Jun 2027 00:00:00 GMT"), "{old:#?}");
+    assert!(old.headers.has("deprecation"), "{old:#?}");
+    old.came_from(&[3001], "/v1/users");
+    let reports = example.get("main", "/v1/reports/1").await;
+    assert_eq!(reports.header("sunset"), Some("Thu, 31 Dec 2026 00:00:00 GMT"), "{reports:#?}");
+    let new = example.get("main", "/v2/users").await;
+    assert!(!new.headers.has("sunset"), "{new:#?}");
+    new.came_from(&[3002], "/v2/users");
+    let unknown = example.get("main", "/v3/users").await.expect(404);
+    assert!(unknown.text().contains("v1") && unknown.text().contains("v2"), "it says which there are: {unknown:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redirects_and_replies_need_no_upstream() {
+    let example = start("redirects").await;
+    let www = example.send("main", call(Method::GET, "/a?b=c").host("www.example.com")).await.expect(308);
+    assert_eq!(www.header("location"), Some("http://example.com/a?b=c"));
+    let moved = example.get("main", "/blog/tides").await.expect(301);
+    assert_eq!(moved.header("location"), Some("https://blog.example.com/tides"));
+    let status = example.get("main", "/status").await.expect(200);
+    assert_eq!(status.json(), serde_json::json!({ "status": "ok" }));
+    example.get("main", "/robots.txt").await.expect(200);
+    example.get("main", "/v0/users").await.expect(410);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn included_files_are_one_configuration() {
+    let example = start("several-files").await;
+    example.get("main", "/users/1").await.came_from(&[3001], "/users/1");
+    example.get("main", "/orders/1").await.came_from(&[3002], "/orders/1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_serves_a_request_through_every_plugin() {
+    let example = start("everything").await;
+    let answer = example.tls("https", "api.example.com", "/v2/users/7").await;
+    assert!(answer.headers.has("x-content-type-options") && answer.headers.has("x-request-id"), "{answer:#?}");
+    answer.came_from(&[4001], "/v2/users/7");
+    assert_eq!(example.upstream(4001).request().path(), "/accounts/7");
+    let answer = example.tls("https", "api.example.com", "/v2/things").await;
+    assert_eq!(answer.header("x-route"), Some("v2"), "{answer:#?}");
+    answer.came_from(&[4000, 4001], "/v2/things");
+    let ping = example.tls("https", "example.com", "/ping").await.expect(200);
+    assert!(!ping.headers.has("x-content-type-options"), "this route turned the plugin off: {ping:#?}");
+}
+
+/// A running example, with an upstream in place of each of its targets.
+struct Example {
+    text: String,
+    gateway: Running,
+    upstreams: BTreeMap<u16, Upstream>,
+    certs: Certs,
+    _folder: TempDir,
+}
+
+impl Example {
+    async fn get(&self, listener: &str, path: &str) -> Answer {
+        self.send(listener, call(Method::GET, path).host(HOST)).await
+    }
+
+    async fn send(&self, listener: &str, call: Call) -> Answer {
+        let address = self.gateway.address(listener).expect("it listens");
+        Client::connect(address).await.send(call).await
+    }
+
+    async fn tls(&self, listener: &str, host: &str, path: &str) -> Answer {
+        let address = self.gateway.address(listener).expect("it listens");
+        Client::tls(address, "example.com", &self.certs).await.send(call(Method::GET, path).host(host)).await
+    }
+
+    /// What stands for the target with this port in the file.
+    fn upstream(&self, port: u16) -> &Upstream {
+        self.upstreams.get(&port).expect("a target")
+    }
+}
+
+trait CameFrom {
+    fn came_from(self, ports: &[u16], what: &str);
+}
+
+impl CameFrom for Answer {
+    #[track_caller]
+    fn came_from(self, ports: &[u16], what: &str) {
+        let expected: Vec<_> = ports.iter().map(|port| format!("upstream {port}")).collect();
+        assert!(self.status == 200 && expected.contains(&self.text()), "{what}: {self:#?}");
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf")
+}
+
+fn names() -> Vec<String> {
+    let files = std::fs::read_dir(folder()).expect("the folder").map(|entry| entry.expect("an entry").path());
+    let examples = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    let mut names: Vec<_> = examples.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    names.sort();
+    names
+}
+
+/// Starts an example on free ports.
+async fn start(name: &str) -> Example {
+    // A port that is free now may be taken by another test a moment later.
+    for _ in 0..5 {
+        match try_start(name).await {
+            Ok(example) => return example,
+            Err(error) if error.contains("in use") => {}
+            Err(error) => panic!("{name}: {error}"),
+        }
+    }
+    panic!("{name}: no free ports");
+}
+
+async fn try_start(name: &str) -> Result<Example, String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (certs, mut upstreams) = (certs(), BTreeMap::new());
+    let leaf = certs.leaf(&["example.com", "*.example.com"]);
+    std::fs::copy(&leaf.cert, folder.path().join("site.pem")).expect("copied");
+    std::fs::copy(&leaf.key, folder.path().join("site.key")).expect("copied");
+    std::fs::create_dir(folder.path().join("parts")).expect("a folder");
+    let file = |name: &str| std::fs::read_to_string(self::folder().join(name)).expect("an example");
+    let parts = freed(&file("parts/upstreams.yaml"), &mut upstreams).await;
+    std::fs::write(folder.path().join("parts/upstreams.yaml"), parts).expect("written");
+
+    let mut text = freed(&file(&format!("{name}.yaml")), &mut upstreams).await;
+    text = text.replace("${TLS_DIR:-tls}", &folder.path().to_string_lossy());
+    if !text.contains("\nadmin:") {
+        text.push_str("admin: { bind: \"127.0.0.1:0\" }\n");
+    }
+    if !text.contains("\naccess_log:") {
+        text.push_str("access_log: off\n");
+    }
+    let path = folder.path().join("tidegate.yaml");
+    std::fs::write(&path, &text).expect("written");
+    let gateway = Gateway::new().router::<Routing>().plugin::<Headers>();
+    let gateway = gateway.start(ConfigSource::file(path)).await.map_err(|error| error.to_string())?;
+    Ok(Example { text, gateway, upstreams, certs, _folder: folder })
+}
+
+/// The text with free ports to listen on, and with upstreams in place of targets: each answers with the port of the
+/// file. A listener that is a target as well keeps being one.
+async fn freed(text: &str, upstreams: &mut BTreeMap<u16, Upstream>) -> String {
+    let mut freed = text.to_owned();
+    for (address, port) in addresses(text) {
+        let bound = text.contains(&format!("bind: \"{address}\""));
+        let targeted = text.contains(&format!("[\"{address}\"]"));
+        let new = match (bound, targeted) {
+            (true, false) => "127.0.0.1:0".to_owned(),
+            (true, true) => free_address(),
+            (false, _) => {
+                let server = upstream().reply("*", format!("upstream {port}")).start().await;
+                let host = address.split(':').next().unwrap_or_default();
+                let target = server.target().replace("127.0.0.1", host);
+                upstreams.insert(port, server);
+                target
+            }
+        };
+        freed = freed.replace(&format!("\"{address}\""), &format!("\"{new}\""));
+    }
+    freed
+}
+
+/// Every `"host:port"` of this machine, each once.
+fn addresses(text: &str) -> BTreeMap<&str, u16> {
+    let quoted = text.split('"').skip(1).step_by(2);
+    quoted
+        .filter_map(|text| {
+            let (host, port) = text.split_once(':')?;
+            let here = ["127.0.0.1", "0.0.0.0", "localhost"].contains(&host);
+            here.then(|| Some((text, port.parse().ok()?))).flatten()
+        })
+        .collect()
+}
+
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").to_string()
+}
