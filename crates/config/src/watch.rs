@@ -123,10 +123,11 @@ impl Watcher {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let next = self.look();
-            if next == now {
+            let settled = next.iter().zip(&now).all(|(next, now)| next.same_look(now));
+            now = next;
+            if settled {
                 break;
             }
-            now = next;
         }
         let changed = now.iter().zip(&self.seen).any(|(now, seen)| !now.same_content(seen));
         self.seen = now;

@@ -9,16 +9,19 @@ use tidegate_core::config::{ConfigError, ConfigErrors, ConfigPath, Secret};
 const NO_ENV: [(&str, &str); 0] = [];
 
 fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
     for (name, content) in files {
-        fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
-        fs::write(folder.path().join(name), content).unwrap();
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("it is in the folder")).expect("a folder can be made");
+        fs::write(path, content).expect("a file can be written");
     }
     folder
 }
 
-fn names(report_or_document: &[std::path::PathBuf], folder: &Path) -> Vec<String> {
-    report_or_document.iter().map(|file| file.strip_prefix(folder).unwrap().display().to_string()).collect()
+fn names(files: &[std::path::PathBuf], folder: &Path) -> Vec<String> {
+    let inside =
+        |file: &std::path::PathBuf| file.strip_prefix(folder).expect("it is in the folder").display().to_string();
+    files.iter().map(inside).collect()
 }
 
 #[test]

@@ -139,7 +139,7 @@ struct Extras {
     trusted: TrustedProxies,
     request_ids: RequestIds,
     error_pages: ErrorPages,
-    access_log: AccessLog,
+    access_log: Option<AccessLog>,
 }
 
 fn read_extras(
@@ -150,7 +150,7 @@ fn read_extras(
 ) -> Option<Extras> {
     let request_ids = RequestIds::new(&settings.request_id).map_err(|e| e.under(&"request_id".into()));
     let pages = ErrorPages::load(&settings.errors).map_err(|e| e.under(&"errors".into()));
-    let log = AccessLog::open(&settings.access_log, metrics, before.map(|before| &before.access_log)).map_err(|e| e.under(&"access_log".into()));
+    let log = AccessLog::open(&settings.access_log, metrics, before.and_then(|before| before.access_log.as_ref())).map_err(|e| e.under(&"access_log".into()));
     let (request_ids, pages, log) = (errors.collect(request_ids), errors.collect(pages), errors.collect(log));
     Some(Extras {
         trusted: TrustedProxies::new(settings.trusted_proxies.clone()),

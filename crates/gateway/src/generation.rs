@@ -31,7 +31,7 @@ pub(crate) struct Generation {
     pub error_pages: ErrorPages,
     /// Listeners that redirect to https, with the status they do it by.
     pub redirects: Vec<(Arc<str>, StatusCode)>,
-    pub access_log: AccessLog,
+    pub access_log: Option<AccessLog>,
     pub retained: Retained,
     /// Tells this configuration's background tasks to stop.
     pub stop: watch::Sender<bool>,

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use pingora_core::server::configuration::ServerConf;
@@ -143,7 +142,9 @@ impl Running {
 
     /// Opens the access log anew, after it was rotated.
     pub fn reopen_logs(&self) {
-        self.inner.shared.current.load().access_log.reopen();
+        if let Some(log) = &self.inner.shared.current.load().access_log {
+            log.reopen();
+        }
     }
 
     /// Stops in order: `/readyz` says 503, `drain.delay` passes, listeners close, requests in flight end. Returns
@@ -253,7 +254,9 @@ impl Inner {
         self.end.send_replace(true);
         let current = self.shared.current.load();
         current.stop.send_replace(true);
-        current.access_log.flush(FLUSH);
+        if let Some(log) = &current.access_log {
+            log.flush();
+        }
     }
 }
 
@@ -305,6 +308,3 @@ fn same(a: &[ListenerConfig], b: &[ListenerConfig]) -> bool {
     serde_json::to_value(a).ok() == serde_json::to_value(b).ok()
 }
 
-
-/// How long the access log may take to be written out at the end.
-const FLUSH: Duration = Duration::from_secs(2);

@@ -5,7 +5,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-use crate::access_log::AccessLogSection;
+use crate::access_log::AccessLogConfig;
 use crate::build::Parts;
 use crate::client::TrustedProxy;
 use crate::problem::ErrorsConfig;
@@ -61,7 +61,7 @@ fn own_sections(generator: &mut SchemaGenerator, properties: &mut Map<String, Va
     let text = "Proxies in front of the gateway whose X-Forwarded-* headers are believed. Default: none.";
     add("trusted_proxies", of_type::<Vec<TrustedProxy>>(generator), text);
     add("request_id", of_type::<RequestIdConfig>(generator), "The id by which client, log and upstream know a request.");
-    add("access_log", of_type::<AccessLogSection>(generator), "One line for each request.");
+    add("access_log", of_type::<AccessLogConfig>(generator), "One line for each request.");
     add("errors", of_type::<ErrorsConfig>(generator), "What errors of the gateway look like.");
     add("stores", of_type::<BTreeMap<String, tidegate_core::StoreConfig>>(generator), "Stores shared by gateways, by name.");
     let text = "Pools of servers, by name.";

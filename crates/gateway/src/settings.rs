@@ -9,7 +9,7 @@ use tidegate_core::{ConfigError, StoreConfig};
 use tidegate_listener::{BindAddr, ListenerConfig};
 use tidegate_upstream::UpstreamConfig;
 
-use crate::access_log::AccessLogSection;
+use crate::access_log::AccessLogConfig;
 use crate::client::TrustedProxy;
 use crate::problem::ErrorsConfig;
 use crate::request_id::RequestIdConfig;
@@ -141,7 +141,7 @@ pub(crate) struct Settings {
     pub limits: LimitsConfig,
     pub trusted_proxies: Vec<TrustedProxy>,
     pub request_id: RequestIdConfig,
-    pub access_log: AccessLogSection,
+    pub access_log: AccessLogConfig,
     pub errors: ErrorsConfig,
     pub stores: BTreeMap<String, StoreConfig>,
     pub upstreams: BTreeMap<String, UpstreamConfig>,

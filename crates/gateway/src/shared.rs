@@ -1,11 +1,11 @@
 //! What all requests of one gateway share.
 
-use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::Version;
 use pingora_proxy::Session;
 use tidegate_core::erased::head_of;
 use tidegate_core::prometheus::{IntCounterVec, IntGauge};
@@ -43,42 +43,46 @@ impl Shared {
 
     /// The access log's line.
     pub(crate) fn log(&self, session: &Session, exchange: &Exchange, outcome: &Outcome) {
-        let log = &exchange.generation.access_log;
-        if !log.is_on() {
-            return;
-        }
+        let Some(log) = &exchange.generation.access_log else { return };
         let head = head_of(session, &exchange.request);
         let sent = session.req_header();
         let connection = exchange.connection();
-        let target = exchange.picked.as_ref().map(|picked| picked.target());
         log.write(&Entry {
-            time: SystemTime::now(),
-            request_id: &exchange.request.facts.request_id,
-            method: head.method,
+            request_id: exchange.request.facts.request_id.as_str(),
+            method: head.method.as_str(),
             // As the client sent it: what a normalised path hides is what an auditor looks for.
             path: sent.uri.path(),
             query: head.query,
             host: head.authority,
-            scheme: head.scheme,
-            version: sent.version,
+            scheme: head.scheme.as_str(),
+            protocol: protocol(sent.version),
             client: head.client,
             peer: connection.peer,
             listener: &connection.listener,
             tls: connection.tls.as_ref().map(|tls| tls.version),
-            route: Some(exchange.route().route.name()),
+            route: exchange.route().route.name(),
             status: outcome.status,
             duration: outcome.duration,
             bytes_in: outcome.bytes_received,
             bytes_out: outcome.bytes_sent,
             answered_by: outcome.answered_by,
             upstream: exchange.pool.as_ref().map(|pool| &**pool.name()),
-            target: target.map(|target| target as &dyn Display),
+            target: exchange.picked.as_ref().map(|picked| &**picked.target()),
             tries: u32::try_from(exchange.tried.len()).unwrap_or(u32::MAX),
             code: exchange.code,
-            error: exchange.cause.as_ref().map(|cause| cause as &dyn Display),
-            identity: exchange.request.facts.identity.as_ref().map(|identity| identity.subject()),
+            error: exchange.cause.as_deref(),
+            subject: exchange.request.facts.identity.as_ref().map(|identity| identity.subject()),
             headers: head.headers,
         });
+    }
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_11 => "HTTP/1.1",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP",
     }
 }
 

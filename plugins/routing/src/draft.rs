@@ -1,6 +1,6 @@
 //! One route of the configuration, checked and taken apart.
 
-use std::fmt::Write;
+use std::fmt::Display;
 
 use tidegate_core::{ConfigError, ConfigErrors, ConfigPath, RouteLimits, RouteSpec};
 
@@ -198,21 +198,16 @@ fn limits(config: &RouteConfig) -> RouteLimits {
 
 /// `GET,HEAD api.example.com/v1/users/** header x-beta=…`
 fn summary(conditions: &Conditions, hosts: &[HostPattern], paths: &[PathPattern]) -> String {
-    let mut summary = String::new();
-    let mut write = |text: std::fmt::Arguments<'_>| drop(summary.write_fmt(text));
-    if let Some(methods) = &conditions.methods {
-        write(format_args!("{} ", methods.to_string().replace(", ", ",")));
+    let methods = conditions.methods.as_ref().map(|methods| methods.to_string().replace(", ", ",") + " ");
+    let host = if hosts == [HostPattern::Any] { String::new() } else { first_of(hosts) };
+    [methods.unwrap_or_default(), host, first_of(paths), conditions.others.to_string()].concat()
+}
+
+/// The first, and how many more there are: `a.test(+2)`.
+fn first_of(all: &[impl Display]) -> String {
+    match all {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first, more @ ..] => format!("{first}(+{})", more.len()),
     }
-    match hosts {
-        [HostPattern::Any] => {}
-        [one] => write(format_args!("{one}")),
-        [first, more @ ..] => write(format_args!("{first}(+{})", more.len())),
-        [] => {}
-    }
-    match paths {
-        [first, more @ ..] if !more.is_empty() => write(format_args!("{first}(+{})", more.len())),
-        paths => paths.iter().for_each(|path| write(format_args!("{path}"))),
-    }
-    write(format_args!("{}", conditions.others));
-    summary
 }

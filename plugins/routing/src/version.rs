@@ -159,10 +159,9 @@ impl Versions {
 impl Place {
     fn new(source: &VersionSource) -> Result<Self, ConfigError> {
         match source {
-            VersionSource::Header(name) => Field::header(name).map(Self::Field).map_err(|error| ConfigError {
-                path: "source.header".into(),
-                ..error
-            }),
+            VersionSource::Header(name) => {
+                Field::header(name).map(Self::Field).map_err(|error| ConfigError::at("source.header", error.message))
+            }
             VersionSource::Query(name) => Ok(Self::Field(Field::Query(name.as_str().into()))),
             VersionSource::Path(pattern) => {
                 let is_version = |segment: &Segment| *segment == Segment::One(Some("version".into()));

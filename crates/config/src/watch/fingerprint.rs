@@ -5,16 +5,20 @@ use std::fs::{File, Metadata};
 use std::hash::Hasher;
 use std::io::Read;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::limits;
 
 /// A file's outside and its content. `None`: it cannot be read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Fingerprint {
     outside: Option<Outside>,
     content: Option<u64>,
+    taken: SystemTime,
 }
+
+/// Clocks of file systems tick this slowly at worst: a write sooner after another one may leave the same time.
+const TICK: Duration = Duration::from_secs(2);
 
 /// What can be seen without reading it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,12 +31,23 @@ struct Outside {
 impl Fingerprint {
     pub(super) fn of(path: &Path) -> Self {
         // The outside first: a write in between leaves an old outside, and so another look.
-        Self { outside: Outside::of(path), content: hash(path) }
+        let taken = SystemTime::now();
+        Self { outside: Outside::of(path), content: hash(path), taken }
     }
 
-    /// Whether the file looks as it did, from outside.
+    /// Whether the file certainly is as it was, judged from outside.
     pub(super) fn is_fresh(&self, path: &Path) -> bool {
-        self.outside == Outside::of(path)
+        self.outside == Outside::of(path) && !self.is_recent()
+    }
+
+    /// Whether the file had been written so shortly before our look that its time would not show another write.
+    fn is_recent(&self) -> bool {
+        let modified = self.outside.and_then(|outside| outside.modified);
+        modified.is_some_and(|modified| modified + TICK > self.taken)
+    }
+
+    pub(super) fn same_look(&self, other: &Self) -> bool {
+        self.outside == other.outside && self.content == other.content
     }
 
     pub(super) fn same_content(&self, other: &Self) -> bool {

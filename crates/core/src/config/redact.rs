@@ -121,9 +121,9 @@ fn replace(message: &mut String, text: &str, stand_in: char) -> bool {
         // As `{:?}` would print it, too.
         return apply(text, &stand_in) | apply(&text.escape_debug().to_string(), &stand_in);
     }
-    ["`", "\"", "'"].iter().fold(false, |any, quote| {
-        any | apply(&format!("{quote}{text}{quote}"), &format!("{quote}{stand_in}{quote}"))
-    })
+    ["`", "\"", "'"]
+        .iter()
+        .fold(false, |any, quote| any | apply(&format!("{quote}{text}{quote}"), &format!("{quote}{stand_in}{quote}")))
 }
 
 /// The word without what is around it, if it says something.

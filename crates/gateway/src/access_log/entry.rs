@@ -114,7 +114,10 @@ impl Entry<'_> {
         if let Some(query) = self.query {
             line.quoted("query", |text| extras.redactor.put_query(query.as_bytes(), text));
         }
-        line.quoted("host", |text| put_place(self.host.as_bytes(), text));
+        match self.host.contains('@') {
+            true => line.quoted("host", |text| put_place(self.host.as_bytes(), text)),
+            false => line.text("host", self.host.as_bytes()),
+        }
         line.text("scheme", self.scheme.as_bytes());
         line.text("protocol", self.protocol.as_bytes());
     }

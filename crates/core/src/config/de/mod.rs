@@ -12,8 +12,8 @@ mod words;
 
 use serde::de::DeserializeOwned;
 
-use super::redact::nearest;
 use super::raw::SecretPlaces;
+use super::redact::nearest;
 use super::{ConfigErrors, ConfigPath, Redactions, Value};
 use error::DeError;
 use node::Node;
