@@ -76,7 +76,7 @@ fn foreign(session: &Session) -> Arc<Connection> {
 
 /// Decides: `None` sends the request to an upstream.
 pub(crate) async fn admit(session: &mut Session, exchange: &mut Exchange) -> Option<Reply> {
-    if let Some(reply) = malformed(session) {
+    if let Some(reply) = malformed(session).or_else(|| too_many_fields(session, exchange)) {
         return Some(reply);
     }
     if let Some(reply) = redirect_https(session, exchange) {
@@ -143,18 +143,29 @@ fn malformed(session: &Session) -> Option<Reply> {
         .then(|| Reply::bad_request("no_host", "the request has no Host").close())
 }
 
+/// The listener counts fields of HTTP/1; those of HTTP/2 it can't see.
+fn too_many_fields(session: &Session, exchange: &Exchange) -> Option<Reply> {
+    if !session.is_http2() {
+        return None;
+    }
+    let rule = exchange.generation.listener(&exchange.connection().listener)?;
+    (session.req_header().headers.len() > rule.max_fields).then(|| {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Reply::problem(status, "too_many_headers", "the request has too many header fields")
+    })
+}
+
 /// `redirect_https` of the listener.
 fn redirect_https(session: &Session, exchange: &Exchange) -> Option<Reply> {
     if exchange.request.scheme == Scheme::Https {
         return None;
     }
-    let listener = &exchange.connection().listener;
-    let (_, status) = exchange.generation.redirects.iter().find(|(name, _)| name == listener)?;
+    let status = exchange.generation.listener(&exchange.connection().listener)?.redirect_https?;
     let head = head_of(session, &exchange.request);
     let target = session.req_header().uri.path_and_query().map_or("/", |target| target.as_str());
     let location = HeaderValue::try_from(["https://", head.host(), target].concat());
     Some(match location {
-        Ok(location) if !head.host().is_empty() => Reply::redirect(*status, location),
+        Ok(location) if !head.host().is_empty() => Reply::redirect(status, location),
         _ => Reply::bad_request("no_host", "the request has no Host").close(),
     })
 }

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use tidegate_core::config::{ConfigErrors, ConfigPath, RawConfig, Value};
 use tidegate_core::{
     BuildCx, Clock, ConfigError, EndpointOffer, MetricError, Metrics, Retained, Route, RouteId, RouteSpec, RouteTable, Serve,
-    StatusCode, Stores, Task,
+    Stores, Task,
 };
+use tidegate_listener::Listener;
 use tidegate_upstream::{Pool, Upstreams};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
 use crate::chain::{Chain, Failures, Step};
 use crate::client::TrustedProxies;
-use crate::generation::{BuiltRoute, Generation, Limits, Service};
+use crate::generation::{BuiltRoute, Generation, Limits, ListenerRule, Service};
 use crate::kinds::{BuiltPlugin, PluginKind, RouterKind, mount};
 use crate::problem::ErrorPages;
 use crate::red::Red;
@@ -30,6 +31,15 @@ pub(crate) struct Parts {
     pub plugins: Vec<Box<dyn PluginKind>>,
     pub clock: Clock,
     pub metrics: Metrics,
+}
+
+/// What a configuration is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To serve requests.
+    Serve,
+    /// To see whether it is good: no file is made, nobody is contacted.
+    Check,
 }
 
 /// A built configuration, and the work that begins when it becomes the current one.
@@ -57,7 +67,12 @@ struct Builder<'a> {
 }
 
 /// Builds `root`; `before` is the configuration it is to replace, whose state it takes over.
-pub(crate) fn build(parts: &Parts, root: &RawConfig, before: Option<&Generation>) -> Result<Built, ConfigErrors> {
+pub(crate) fn build(
+    parts: &Parts,
+    root: &RawConfig,
+    before: Option<&Generation>,
+    purpose: Purpose,
+) -> Result<Built, ConfigErrors> {
     let mut errors = ConfigErrors::default();
     let router_kind = parts.router.as_deref().ok_or_else(no_router)?;
     unknown_sections(parts, router_kind, root, &mut errors);
@@ -86,7 +101,11 @@ pub(crate) fn build(parts: &Parts, root: &RawConfig, before: Option<&Generation>
     let previous = before.map(|before| &before.upstreams);
     let upstreams = Upstreams::build(&settings.upstreams, previous).map_err(|e| e.under(&"upstreams".into()));
     let upstreams = errors.collect(upstreams);
-    let extras = read_extras(&settings, &parts.metrics, before, &mut errors);
+    for (index, listener) in settings.listeners.iter().enumerate() {
+        let path = ConfigPath::root().key("listeners").index(index);
+        errors.collect(Listener::check(listener).map_err(|e| e.under(&path)));
+    }
+    let extras = read_extras(&settings, &parts.metrics, before, purpose, &mut errors);
     let red = Red::new(&parts.metrics).map_err(metric)?;
     let router_failures = Failures::new(router_kind.name(), &parts.metrics).map_err(metric)?;
     let all_plugins_built = sections.len() == parts.plugins.len();
@@ -117,7 +136,7 @@ pub(crate) fn build(parts: &Parts, root: &RawConfig, before: Option<&Generation>
         request_ids: extras.request_ids,
         error_pages: extras.error_pages,
         access_log: extras.access_log,
-        redirects: redirects(&settings),
+        listeners: settings.listeners.iter().map(ListenerRule::new).collect(),
         retained,
         stop: watch::Sender::new(false),
         settings,
@@ -146,11 +165,17 @@ fn read_extras(
     settings: &Settings,
     metrics: &Metrics,
     before: Option<&Generation>,
+    purpose: Purpose,
     errors: &mut ConfigErrors,
 ) -> Option<Extras> {
     let request_ids = RequestIds::new(&settings.request_id).map_err(|e| e.under(&"request_id".into()));
     let pages = ErrorPages::load(&settings.errors).map_err(|e| e.under(&"errors".into()));
-    let log = AccessLog::open(&settings.access_log, metrics, before.and_then(|before| before.access_log.as_ref())).map_err(|e| e.under(&"access_log".into()));
+    let log = match purpose {
+        Purpose::Serve => AccessLog::open(&settings.access_log, metrics, before.and_then(|b| b.access_log.as_ref())),
+        // Opening the file would make it, perhaps as somebody the gateway doesn't run as.
+        Purpose::Check => Ok(None),
+    };
+    let log = log.map_err(|e| e.under(&"access_log".into()));
     let (request_ids, pages, log) = (errors.collect(request_ids), errors.collect(pages), errors.collect(log));
     Some(Extras {
         trusted: TrustedProxies::new(settings.trusted_proxies.clone()),
@@ -158,14 +183,6 @@ fn read_extras(
         error_pages: pages?,
         access_log: log?,
     })
-}
-
-fn redirects(settings: &Settings) -> Vec<(Arc<str>, StatusCode)> {
-    let redirects = settings.listeners.iter().filter_map(|listener| {
-        let status = StatusCode::from_u16(listener.redirect_https?.code()).ok()?;
-        Some((listener.name().into(), status))
-    });
-    redirects.collect()
 }
 
 /// The section of a plugin; an empty one where it is absent.
@@ -208,7 +225,7 @@ pub(crate) fn unknown(what: &str, name: &str, path: &ConfigPath, known: &[&str])
         Some((_, near)) => format!("did you mean `{near}`? {list}"),
         None => list,
     };
-    ConfigError::at(path, format!("unknown {what} `{name}`")).help(help)
+    ConfigError::at(path, format!("unknown {what} `{name}`")).help(help).about_key()
 }
 
 fn unique_names(table: &RouteTable, router: &str, errors: &mut ConfigErrors) {

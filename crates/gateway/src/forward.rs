@@ -68,7 +68,7 @@ fn user(split: &Split, session: &Session, exchange: &Exchange) -> u64 {
         StickBy::Header(name) => head.headers.get(name).map(|value| hash(value.as_bytes())),
         StickBy::Cookie(name) => head.cookie(name).map(|value| hash(value.as_bytes())),
         StickBy::Identity => exchange.request.facts.identity.as_ref().map(|id| hash(id.subject().as_bytes())),
-        StickBy::Client => Some(hash(&head.client)),
+        StickBy::Client => Some(hash(head.client)),
     });
     known.unwrap_or_else(rand::random)
 }

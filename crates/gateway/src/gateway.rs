@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidegate_config::Document;
 use tidegate_core::{Clock, Metrics, Plugin, Router};
 
-use crate::build::{Built, Parts, build};
+use crate::build::{Built, Parts, Purpose, build};
 use crate::generation::Generation;
 use crate::kinds::Kind;
 use crate::running::{Running, StartError};
@@ -107,7 +107,7 @@ impl Gateway {
 
     /// A configuration, built and started nowhere.
     pub(crate) fn dry_run(&self, config: &ConfigSource) -> Result<(Arc<Generation>, Document), BadConfig> {
-        let (built, document) = load(&self.parts, config, None)?;
+        let (built, document) = load(&self.parts, config, None, Purpose::Check)?;
         Ok((Arc::new(built.generation), document))
     }
 }
@@ -117,9 +117,10 @@ pub(crate) fn load(
     parts: &Parts,
     config: &ConfigSource,
     before: Option<&Generation>,
+    purpose: Purpose,
 ) -> Result<(Built, Document), BadConfig> {
     let document = config.load()?;
-    match build(parts, &document.root(), before) {
+    match build(parts, document.root(), before, purpose) {
         Ok(built) => Ok((built, document)),
         Err(errors) => Err(BadConfig::new(&document, &errors)),
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_core::{Endpoint, RawConfig, StatusCode, Retained, Route, RouteLimits, Split};
+use tidegate_listener::ListenerConfig;
 use tidegate_upstream::{Pool, Upstreams};
 use tokio::sync::watch;
 
@@ -29,12 +30,32 @@ pub(crate) struct Generation {
     pub trusted: TrustedProxies,
     pub request_ids: RequestIds,
     pub error_pages: ErrorPages,
-    /// Listeners that redirect to https, with the status they do it by.
-    pub redirects: Vec<(Arc<str>, StatusCode)>,
+    pub listeners: Box<[ListenerRule]>,
     pub access_log: Option<AccessLog>,
     pub retained: Retained,
     /// Tells this configuration's background tasks to stop.
     pub stop: watch::Sender<bool>,
+}
+
+/// What a listener's configuration says about its requests.
+pub(crate) struct ListenerRule {
+    name: Box<str>,
+    pub redirect_https: Option<StatusCode>,
+    pub max_fields: usize,
+}
+
+impl ListenerRule {
+    pub(crate) fn new(config: &ListenerConfig) -> Self {
+        let status = config.redirect_https.and_then(|status| StatusCode::from_u16(status.code()).ok());
+        Self { name: config.name().into(), redirect_https: status, max_fields: config.max_headers.into() }
+    }
+}
+
+impl Generation {
+    /// There are few listeners, so a walk is cheaper than a hash.
+    pub(crate) fn listener(&self, name: &str) -> Option<&ListenerRule> {
+        self.listeners.iter().find(|rule| &*rule.name == name)
+    }
 }
 
 /// One route with everything it needs, so that a request looks nothing up.

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use schemars::{Schema, SchemaGenerator};
+use schemars::{Schema, schema_for};
 use tidegate_core::erased::Link;
 use tidegate_core::{
     BuildCx, ConfigError, ConfigErrors, Endpoint, EndpointOffer, Explanation, Plugin, RawConfig, RequestHead, Route,
@@ -17,8 +17,8 @@ use crate::chain::panic_text;
 /// A plugin that can be built.
 pub(crate) trait PluginKind: Send + Sync {
     fn name(&self) -> &'static str;
-    fn config_schema(&self, generator: &mut SchemaGenerator) -> Schema;
-    fn policy_schema(&self, generator: &mut SchemaGenerator) -> Schema;
+    fn config_schema(&self) -> Schema;
+    fn policy_schema(&self) -> Schema;
     fn build(&self, section: &RawConfig, cx: &mut BuildCx<'_>) -> Result<Box<dyn BuiltPlugin>, ConfigErrors>;
 }
 
@@ -31,7 +31,7 @@ pub(crate) trait BuiltPlugin: Send + Sync {
 /// A router that can be built.
 pub(crate) trait RouterKind: Send + Sync {
     fn name(&self) -> &'static str;
-    fn config_schema(&self, generator: &mut SchemaGenerator) -> Schema;
+    fn config_schema(&self) -> Schema;
     fn build(
         &self,
         section: &RawConfig,
@@ -60,12 +60,12 @@ impl<P: Plugin> PluginKind for Kind<P> {
         P::NAME
     }
 
-    fn config_schema(&self, generator: &mut SchemaGenerator) -> Schema {
-        generator.subschema_for::<P::Config>()
+    fn config_schema(&self) -> Schema {
+        schema_for!(P::Config)
     }
 
-    fn policy_schema(&self, generator: &mut SchemaGenerator) -> Schema {
-        generator.subschema_for::<P::Policy>()
+    fn policy_schema(&self) -> Schema {
+        schema_for!(P::Policy)
     }
 
     fn build(&self, section: &RawConfig, cx: &mut BuildCx<'_>) -> Result<Box<dyn BuiltPlugin>, ConfigErrors> {
@@ -94,8 +94,8 @@ impl<R: Router> RouterKind for Kind<R> {
         R::NAME
     }
 
-    fn config_schema(&self, generator: &mut SchemaGenerator) -> Schema {
-        generator.subschema_for::<R::Config>()
+    fn config_schema(&self) -> Schema {
+        schema_for!(R::Config)
     }
 
     fn build(

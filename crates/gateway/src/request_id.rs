@@ -129,13 +129,8 @@ impl RequestIds {
         RequestId::parse(&text(uuid)).expect("hex digits and dashes are a request id")
     }
 
-    /// The header field that carries the id.
-    pub(crate) fn header(&self) -> &HeaderName {
-        &self.header
-    }
-
-    /// The same name as the configuration writes it, to be handed to Pingora, which keeps the case: it then
-    /// copies the name once and not twice.
+    /// The header field that carries the id, as the configuration writes it: Pingora keeps the case, and copies
+    /// a name given this way once and not twice.
     pub(crate) fn wire_name(&self) -> Bytes {
         self.wire_name.clone()
     }
@@ -262,7 +257,7 @@ mod tests {
         let read = |value| RawConfig::new(value, "request_id").read::<RequestIdConfig>();
         let config = read(Value::map([("accept", Value::from("never"))])).expect("valid");
         let ids = RequestIds::new(&config).expect("valid");
-        assert_eq!((ids.header().as_str(), &ids.wire_name()[..]), ("x-request-id", &b"X-Request-ID"[..]));
+        assert_eq!((ids.header.as_str(), &ids.wire_name()[..]), ("x-request-id", &b"X-Request-ID"[..]));
         assert_eq!((ids.accept, ids.format), (Accept::Never, IdFormat::Uuid4));
         assert!(read(Value::map([("heather", Value::from("x"))])).is_err());
         assert!(read(Value::map([("format", Value::from("uuid1"))])).is_err());

@@ -1,6 +1,7 @@
 //! A gateway that serves: addresses, reload, shutdown.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -14,7 +15,7 @@ use tidegate_listener::{BoundAddr, Listener, ListenerConfig, Server, install_cry
 use tokio::sync::watch;
 
 use crate::admin::Admin;
-use crate::build::{Built, Parts};
+use crate::build::{Built, Parts, Purpose};
 use crate::events::ListenerEvents;
 use crate::gateway::load;
 use crate::generation::Generation;
@@ -37,8 +38,6 @@ pub enum StartError {
 /// lets requests end.
 pub struct Running {
     inner: Arc<Inner>,
-    /// Keeps the file watched.
-    watch: Mutex<Option<WatchGuard>>,
 }
 
 struct Inner {
@@ -50,6 +49,8 @@ struct Inner {
     source: Mutex<ConfigSource>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
+    /// Keeps the configuration's files watched.
+    watch: Mutex<Option<WatchGuard>>,
     /// Tells work that outlives configurations to stop.
     end: watch::Sender<bool>,
 }
@@ -57,7 +58,7 @@ struct Inner {
 impl Running {
     pub(crate) async fn start(parts: Parts, source: ConfigSource) -> Result<Self, StartError> {
         install_crypto_provider();
-        let (built, document) = load(&parts, &source, None)?;
+        let (built, document) = load(&parts, &source, None, Purpose::Serve)?;
         let Built { generation, tasks } = built;
         let listeners = bind(&generation, &document)?;
         let admin = bind_admin(&generation, &document)?;
@@ -87,12 +88,12 @@ impl Running {
             addresses,
             source: Mutex::new(source),
             reloading: tokio::sync::Mutex::new(()),
+            watch: Mutex::new(None),
             end,
         });
         inner.begin(&generation, tasks);
-        let running = Self { watch: Mutex::new(None), inner };
-        running.watch_files(&document);
-        Ok(running)
+        inner.watch(document.files());
+        Ok(Self { inner })
     }
 
     /// The TCP address of a listener, by its name; the bound one, where the configuration says port 0.
@@ -121,9 +122,7 @@ impl Running {
     /// # Errors
     /// A configuration that can't be used. The current one goes on.
     pub async fn reload(&self, source: ConfigSource) -> Result<(), BadConfig> {
-        let document = self.inner.reload(source).await?;
-        self.watch_files(&document);
-        Ok(())
+        self.inner.reload(source).await
     }
 
     /// Reads the configuration again from where it came from.
@@ -159,26 +158,6 @@ impl Running {
         inner.stop();
         clean
     }
-
-    fn watch_files(&self, document: &Document) {
-        if self.inner.source.lock().path().is_none() {
-            return;
-        }
-        let weak = Arc::downgrade(&self.inner);
-        let runtime = tokio::runtime::Handle::current();
-        let on_change = move || {
-            let Some(inner) = weak.upgrade() else { return };
-            runtime.spawn(async move {
-                let source = inner.source.lock().clone();
-                // Logged by the reload itself.
-                let _ = inner.reload(source).await;
-            });
-        };
-        match tidegate_config::watch(document.files().to_vec(), on_change) {
-            Ok(guard) => *self.watch.lock() = Some(guard),
-            Err(error) => log::warn!("the configuration can't be watched, use SIGHUP to reload: {error}"),
-        }
-    }
 }
 
 impl Drop for Running {
@@ -194,26 +173,50 @@ impl std::fmt::Debug for Running {
 }
 
 impl Inner {
-    async fn reload(&self, source: ConfigSource) -> Result<Document, BadConfig> {
+    async fn reload(self: &Arc<Self>, source: ConfigSource) -> Result<(), BadConfig> {
         let _one_at_a_time = self.reloading.lock().await;
         match self.try_reload(&source) {
             Ok((generation, tasks, document)) => {
                 generation.upstreams.resolve_initially(FIRST_RESOLUTION).await;
                 self.swap(generation, tasks);
                 *self.source.lock() = source;
-                Ok(document)
+                self.watch(document.files());
+                Ok(())
             }
             Err(bad) => {
                 self.shared.reloads.failed();
                 log::error!("reload failed, the configuration stays as it was:\n{bad}");
+                // A file that was to be included may be the one that is mended next.
+                self.watch(bad.files());
                 Err(bad)
             }
         }
     }
 
+    /// From now on a change of one of these files is a reload.
+    fn watch(self: &Arc<Self>, files: &[PathBuf]) {
+        if files.is_empty() || self.source.lock().path().is_none() {
+            return;
+        }
+        let weak = Arc::downgrade(self);
+        let runtime = tokio::runtime::Handle::current();
+        let on_change = move || {
+            let Some(inner) = weak.upgrade() else { return };
+            runtime.spawn(async move {
+                let source = inner.source.lock().clone();
+                // Logged by the reload itself.
+                let _ = inner.reload(source).await;
+            });
+        };
+        match tidegate_config::watch(files.to_vec(), on_change) {
+            Ok(guard) => *self.watch.lock() = Some(guard),
+            Err(error) => log::warn!("the configuration can't be watched, use SIGHUP to reload: {error}"),
+        }
+    }
+
     fn try_reload(&self, source: &ConfigSource) -> Result<(Arc<Generation>, Vec<Task>, Document), BadConfig> {
         let current = self.shared.current.load_full();
-        let (Built { generation, tasks }, document) = load(&self.parts, source, Some(&current))?;
+        let (Built { generation, tasks }, document) = load(&self.parts, source, Some(&current), Purpose::Serve)?;
         match fixed_at_start(&current, &generation) {
             errors if errors.is_empty() => Ok((Arc::new(generation), tasks, document)),
             errors => Err(BadConfig::new(&document, &errors)),
@@ -246,6 +249,7 @@ impl Inner {
     }
 
     fn stop(&self) {
+        self.watch.lock().take();
         self.shared.draining.store(true, Ordering::Relaxed);
         self.server.abort();
         if let Some((admin, _)) = &self.admin {
@@ -285,7 +289,7 @@ fn bind(generation: &Generation, document: &Document) -> Result<Vec<(String, Lis
 fn bind_admin(generation: &Generation, document: &Document) -> Result<Option<Listener>, BadConfig> {
     let Some(admin) = &generation.settings.admin else { return Ok(None) };
     let fail = |errors: ConfigErrors| BadConfig::new(document, &errors.under(&"admin".into()));
-    Listener::bind(&ListenerConfig::new(admin.bind.clone())).map(Some).map_err(|errors| fail(errors.into()))
+    Listener::bind(&ListenerConfig::new(admin.bind.clone())).map(Some).map_err(fail)
 }
 
 /// What a reload can't change. Refused rather than ignored.

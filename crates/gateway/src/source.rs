@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use tidegate_config::{Document, ProcessEnv};
+use tidegate_config::{Document, ProcessEnv, Report};
 use tidegate_core::ConfigErrors;
 
 /// Where a configuration comes from.
@@ -39,7 +39,7 @@ impl ConfigSource {
             Self::File(path) => Document::load(path, &ProcessEnv),
             Self::Text(text) => Document::parse(text, &ProcessEnv),
         };
-        loaded.map_err(|errors| BadConfig { text: errors.to_string() })
+        loaded.map_err(|report| BadConfig::from_report(&report))
     }
 }
 
@@ -47,11 +47,21 @@ impl ConfigSource {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadConfig {
     text: String,
+    files: Vec<PathBuf>,
 }
 
 impl BadConfig {
     pub(crate) fn new(document: &Document, errors: &ConfigErrors) -> Self {
-        Self { text: document.render(errors).to_string() }
+        Self { text: document.render(errors).to_string(), files: document.files().to_vec() }
+    }
+
+    fn from_report(report: &Report) -> Self {
+        Self { text: report.to_string(), files: report.files().to_vec() }
+    }
+
+    /// The files that were read, or were to be.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 }
 

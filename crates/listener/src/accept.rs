@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use pingora_core::apps::HttpServerApp;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::connection::{self, Accepted};
 use crate::events::CloseReason;
@@ -30,8 +29,8 @@ where
     A: HttpServerApp + Send + Sync + 'static,
 {
     let shared = &accepting.0;
-    let Listener { socket, listening, bound } = listener;
-    let incoming = match Incoming::new(socket, bound.tcp()) {
+    let Listener { socket, listening, .. } = listener;
+    let incoming = match Incoming::new(socket) {
         Ok(incoming) => incoming,
         Err(error) => return shared.events.accept_failed(&listening.name, &error),
     };
@@ -53,11 +52,9 @@ where
         }
     }
     // Clients for whom the connection stands already would get a reset.
-    for _ in 0..LAST_ONES {
-        match incoming.accept().now_or_never() {
-            Some(Ok(client)) => open(shared, &listening, client, &app),
-            _ => return,
-        }
+    let Ok(waiting) = incoming.into_waiting() else { return };
+    for client in std::iter::from_fn(|| waiting.accept().ok()).take(LAST_ONES) {
+        open(shared, &listening, client, &app);
     }
 }
 
@@ -76,20 +73,31 @@ struct Client {
     local: Option<SocketAddr>,
 }
 
+impl Client {
+    fn tcp(socket: TcpStream, peer: SocketAddr, bound: SocketAddr) -> Self {
+        // Only a socket that listens on every address leaves it open which one this is.
+        let local = if bound.ip().is_unspecified() { socket.local_addr().ok() } else { Some(bound) };
+        Self { socket: Socket::Tcp(socket), peer: Some(peer), local }
+    }
+
+    fn unix(socket: UnixStream) -> Self {
+        Self { socket: Socket::Unix(socket), peer: None, local: None }
+    }
+}
+
 enum Incoming {
     Tcp(TcpListener, SocketAddr),
-    Unix(UnixListener, #[expect(dead_code, reason = "dropped with the listener")] Option<SocketFile>),
+    Unix(UnixListener, Option<SocketFile>),
 }
 
 impl Incoming {
-    fn new(socket: ListenSocket, bound: Option<SocketAddr>) -> io::Result<Self> {
-        match (socket, bound) {
-            (ListenSocket::Tcp(socket), Some(bound)) => Ok(Self::Tcp(TcpListener::from_std(socket)?, bound)),
-            (ListenSocket::Tcp(socket), None) => {
+    fn new(socket: ListenSocket) -> io::Result<Self> {
+        match socket {
+            ListenSocket::Tcp(socket) => {
                 let bound = socket.local_addr()?;
                 Ok(Self::Tcp(TcpListener::from_std(socket)?, bound))
             }
-            (ListenSocket::Unix(socket, file), _) => Ok(Self::Unix(UnixListener::from_std(socket)?, file)),
+            ListenSocket::Unix(socket, file) => Ok(Self::Unix(UnixListener::from_std(socket)?, file)),
         }
     }
 
@@ -97,13 +105,41 @@ impl Incoming {
         match self {
             Self::Tcp(listener, bound) => {
                 let (socket, peer) = listener.accept().await?;
-                // Only a socket that listens on every address leaves it open which one this is.
-                let local = if bound.ip().is_unspecified() { socket.local_addr().ok() } else { Some(*bound) };
-                Ok(Client { socket: Socket::Tcp(socket), peer: Some(peer), local })
+                Ok(Client::tcp(socket, peer, *bound))
+            }
+            Self::Unix(listener, _) => listener.accept().await.map(|(socket, _)| Client::unix(socket)),
+        }
+    }
+
+    fn into_waiting(self) -> io::Result<Waiting> {
+        match self {
+            Self::Tcp(listener, bound) => Ok(Waiting::Tcp(listener.into_std()?, bound)),
+            Self::Unix(listener, file) => Ok(Waiting::Unix(listener.into_std()?, file)),
+        }
+    }
+}
+
+/// Asked without the runtime, which may not have heard of the last ones yet.
+enum Waiting {
+    Tcp(std::net::TcpListener, SocketAddr),
+    Unix(
+        std::os::unix::net::UnixListener,
+        #[expect(dead_code, reason = "removed with the listener")] Option<SocketFile>,
+    ),
+}
+
+impl Waiting {
+    fn accept(&self) -> io::Result<Client> {
+        match self {
+            Self::Tcp(listener, bound) => {
+                let (socket, peer) = listener.accept()?;
+                socket.set_nonblocking(true)?;
+                Ok(Client::tcp(TcpStream::from_std(socket)?, peer, *bound))
             }
             Self::Unix(listener, _) => {
-                let (socket, _) = listener.accept().await?;
-                Ok(Client { socket: Socket::Unix(socket), peer: None, local: None })
+                let (socket, _) = listener.accept()?;
+                socket.set_nonblocking(true)?;
+                Ok(Client::unix(UnixStream::from_std(socket)?))
             }
         }
     }

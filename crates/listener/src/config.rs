@@ -288,3 +288,47 @@ fn head_timeout() -> Duration {
 fn sixty_seconds() -> Duration {
     Duration::from_secs(60)
 }
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::config::{RawConfig, Value};
+
+    use super::*;
+
+    fn read(entries: impl IntoIterator<Item = (&'static str, Value)>) -> Result<ListenerConfig, ConfigErrors> {
+        let bind = ("bind", Value::from("127.0.0.1:0"));
+        RawConfig::new(Value::map([bind].into_iter().chain(entries)), "").read()
+    }
+
+    #[test]
+    fn an_address_is_all_it_takes() {
+        let config = read([]).unwrap();
+        assert_eq!(config.name(), "127.0.0.1:0");
+        assert_eq!(config.protocols(), [Protocol::Http1]);
+        assert!(config.faults().is_empty());
+    }
+
+    #[test]
+    fn an_unknown_key_and_a_wrong_address_are_refused() {
+        let errors = read([("timeout", Value::from("1s"))]).unwrap_err().to_string();
+        assert!(errors.contains("unknown key `timeout`"), "{errors}");
+        let bind = Value::map([("bind", Value::from("localhost:80"))]);
+        let errors = RawConfig::new(bind, "").read::<ListenerConfig>().unwrap_err().to_string();
+        assert!(errors.contains("`localhost:80` is not an address to listen on"), "{errors}");
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_all_at_once() {
+        let mut config = read([]).unwrap();
+        config.protocols = Some(vec![Protocol::H2]);
+        config.head_timeout = Duration::ZERO;
+        config.idle_timeout = Duration::from_secs(1 << 40);
+        config.max_header_bytes = ByteSize::new(10);
+        config.max_headers = 0;
+        let errors = config.faults();
+        let paths: Vec<_> = errors.iter().map(|error| error.path.to_string()).collect();
+        assert_eq!(paths, ["protocols", "head_timeout", "idle_timeout", "max_header_bytes", "max_headers"]);
+        config.protocols = Some(Vec::new());
+        assert!(config.faults().to_string().contains("a listener must speak something"));
+    }
+}

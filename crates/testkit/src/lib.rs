@@ -7,6 +7,8 @@ mod call;
 mod certs;
 mod client;
 mod clock;
+#[cfg(feature = "alloc")]
+pub mod conformance;
 mod fields;
 mod gateway;
 mod io;

@@ -64,7 +64,7 @@ pub struct Policy {
 /// request:
 ///   remove: [X-Internal-*]
 ///   rename: { X-Client-Version: X-App-Version }
-///   set: { X-Request-ID: "{request_id}", X-User-ID: "{identity.subject}" }
+///   set: { X-Correlation-ID: "{request_id}", X-User-ID: "{identity.subject}" }
 ///   add: { X-Via-Route: "{route}" }
 /// ```
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]

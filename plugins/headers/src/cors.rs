@@ -6,6 +6,7 @@ use tidegate_core::{
 
 use crate::config::{self, Credentials, PrivateNetwork};
 use crate::field::{FieldName, Fields};
+use crate::names::Pattern;
 use crate::origin::Origins;
 
 const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-request-private-network");
@@ -205,20 +206,30 @@ impl Cors {
         })
     }
 
-    /// Rules of the route for response fields that this plugin owns: with them there could be two
-    /// `Access-Control-Allow-Origin`, which browsers take for none. Paths are relative to the policy.
+    /// Rules of the route that would undo what is promised here: two `Access-Control-Allow-Origin`, which browsers take
+    /// for none, or an answer without `Vary`, which a cache hands to the wrong page. Paths are relative to the policy.
     pub(crate) fn conflicts(rules: &config::Edits) -> ConfigErrors {
-        let set = rules.set.keys().map(|name| ("set", name, name));
-        let add = rules.add.keys().map(|name| ("add", name, name));
-        let renamed = rules.rename.iter().map(|(old, new)| ("rename", old, new));
-        let written = set.chain(add).chain(renamed);
-        let ours = written.filter(|(_, _, name)| name.to_ascii_lowercase().starts_with(PREFIX));
-        ours.map(|(rule, key, name)| {
-            let path = ConfigPath::from("response").key(rule).key(key);
-            ConfigError::at(path, format!("`{name}` is for `cors` to set")).help("say it in cors, or leave cors out")
-        })
-        .collect()
+        let at = |rule: &str| ConfigPath::from("response").key(rule);
+        let remove = rules.remove.iter().enumerate().map(|(index, name)| (at("remove").index(index), name));
+        let rename = rules.rename.iter().flat_map(|(old, new)| [old, new].map(|name| (at("rename").key(old), name)));
+        let set = rules.set.keys().map(|name| (at("set").key(name), name));
+        let add = rules.add.keys().map(|name| (at("add").key(name), name));
+        let added = add.filter(|(_, name)| name.to_ascii_lowercase().starts_with(PREFIX));
+        let changed = remove.chain(rename).chain(set).filter(|(_, name)| reaches_ours(name));
+        let conflict = |(path, name): (ConfigPath, &String)| {
+            let help = "say it in cors, or leave cors out; for more in Vary: response: { add: { Vary: … } }";
+            ConfigError::at(path, format!("`{name}` is for `cors` to set")).help(help)
+        };
+        changed.chain(added).map(conflict).collect()
     }
+}
+
+/// Whether a name or a pattern of a rule is for a field that this plugin owns.
+fn reaches_ours(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let pattern = Pattern::parse(&name);
+    let matches = |field| pattern.as_ref().is_some_and(|pattern| pattern.matches(field));
+    name.starts_with(PREFIX) || name == "vary" || matches("access-control-allow-origin") || matches("vary")
 }
 
 /// Fetch forbids credentials with `*`; `null` is no better, for any page can have that origin.

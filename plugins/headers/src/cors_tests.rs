@@ -241,14 +241,23 @@ fn names_that_are_none_are_refused_each_at_its_place() {
 }
 
 #[test]
-fn rules_for_fields_of_the_protocol_are_refused() {
+fn rules_that_would_undo_the_protocol_are_refused() {
+    let value = |text: &str| text.parse().expect("valid");
     let rules = config::Edits {
+        remove: texts(&["X-Fine", "Access-*", "V*y", "Vary-Not"]),
         rename: [("X-Cors".to_owned(), "access-control-max-age".to_owned())].into(),
-        set: [("Access-Control-Allow-Origin".to_owned(), "*".parse().expect("valid"))].into(),
-        add: [("X-Fine".to_owned(), "1".parse().expect("valid"))].into(),
-        remove: Vec::new(),
+        set: [("Access-Control-Allow-Origin".to_owned(), value("*")), ("VARY".to_owned(), value("Accept"))].into(),
+        add: [("Vary".to_owned(), value("Accept")), ("Access-Control-Max-Age".to_owned(), value("1"))].into(),
     };
     let errors = Cors::conflicts(&rules);
     let paths: Vec<_> = errors.iter().map(|error| error.path.to_string()).collect();
-    assert_eq!(paths, ["response.set.Access-Control-Allow-Origin", "response.rename.X-Cors"]);
+    let expected = [
+        "response.remove[1]",
+        "response.remove[2]",
+        "response.rename.X-Cors",
+        "response.set.Access-Control-Allow-Origin",
+        "response.set.VARY",
+        "response.add.Access-Control-Max-Age",
+    ];
+    assert_eq!(paths, expected);
 }

@@ -44,15 +44,15 @@ pub(crate) trait Fields {
         self.fields().get_all(name).iter().cloned().collect()
     }
 
-    /// Each value of a name as `edit` makes it; `None` leaves one as it was.
+    /// Each value of a name as `edit` makes it; `None` leaves one as it was. Allocates only when one changes.
     fn edit(&mut self, name: &FieldName, edit: impl Fn(&HeaderValue) -> Option<HeaderValue>) -> Result<()> {
-        let edited: Vec<_> = self.fields().get_all(name.name()).iter().map(&edit).collect();
-        if edited.iter().all(Option::is_none) {
+        let values = || self.fields().get_all(name.name()).iter();
+        if !values().any(|value| edit(value).is_some()) {
             return Ok(());
         }
-        let before = self.values(name.name());
+        let edited: Vec<_> = values().map(|value| edit(value).unwrap_or_else(|| value.clone())).collect();
         self.take(name.name());
-        before.into_iter().zip(edited).try_for_each(|(old, new)| self.push(name, new.unwrap_or(old)))
+        edited.into_iter().try_for_each(|value| self.push(name, value))
     }
 }
 

@@ -14,10 +14,13 @@ mod preflight;
 mod privacy;
 mod security;
 
+#[cfg(test)]
+mod cost_tests;
+
 use tidegate_core::facts::CacheStatus;
 use tidegate_core::{
     BuildCx, ConfigErrors, ConfigPath, Cx, Flow, Handler, HeaderValue, NoConfig, Plugin, RequestHeader, ResponseHeader,
-    Result, Route, StatusCode, header,
+    Result, Route, header,
 };
 
 use config::Policy;
@@ -100,6 +103,9 @@ impl Handler for RouteHeaders {
         if self.locations.is_some() {
             note_upstreams_host(cx, head);
         }
+        if self.locations.is_some() || self.privacy.hides() {
+            drop_interim_answers(cx);
+        }
         self.request.apply(head, |template| template.header_value(cx))
     }
 
@@ -113,10 +119,9 @@ impl Handler for RouteHeaders {
     /// For the gateway's own answers too. The operator's own rules come last and win.
     async fn response(&self, cx: &mut Cx<'_>, head: &mut ResponseHeader) -> Result<()> {
         self.privacy.apply(head)?;
-        if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(());
+        if is_from_upstream(cx) {
+            self.lead_home(cx, head)?;
         }
-        self.rewrite_locations(cx, head)?;
         self.cookies.apply(&self.internal, head)?;
         let request = cx.head();
         self.security.apply(request.scheme, head)?;
@@ -128,15 +133,25 @@ impl Handler for RouteHeaders {
 }
 
 impl RouteHeaders {
-    /// Only what an upstream said, now or before it was cached: a redirect of the gateway's own is meant as it is.
-    fn rewrite_locations(&self, cx: &Cx<'_>, head: &mut ResponseHeader) -> Result<()> {
-        let cached = matches!(cx.facts().cache, CacheStatus::Hit | CacheStatus::Stale | CacheStatus::Revalidated);
-        let upstreams = cached || cx.extensions().get::<FromUpstream>().is_some();
-        let Some(locations) = self.locations.as_ref().filter(|_| upstreams) else { return Ok(()) };
+    /// References to what stands behind the gateway lead to the gateway.
+    fn lead_home(&self, cx: &Cx<'_>, head: &mut ResponseHeader) -> Result<()> {
+        let Some(locations) = &self.locations else { return Ok(()) };
         let client = Place { scheme: cx.head().scheme, authority: cx.head().authority };
-        let host = cx.extensions().get::<UpstreamsHost>().and_then(|host| host.0.to_str().ok());
-        locations.rewrite(head, client, &self.internal, host)
+        let upstreams = cx.extensions().get::<UpstreamsHost>().and_then(|host| host.0.to_str().ok());
+        locations.rewrite(head, client, &self.internal, upstreams)
     }
+}
+
+/// Whether an upstream said it, now or before it was cached. A redirect of the gateway's own is meant as it is.
+fn is_from_upstream(cx: &Cx<'_>) -> bool {
+    let cached = matches!(cx.facts().cache, CacheStatus::Hit | CacheStatus::Stale | CacheStatus::Revalidated);
+    cached || cx.extensions().get::<FromUpstream>().is_some()
+}
+
+/// No plugin sees an answer such as 103 Early Hints (RFC 8297), so what it tells could not be hidden. The 100 that a
+/// client waits for and the 101 of an upgrade still come through.
+fn drop_interim_answers(cx: &mut Cx<'_>) {
+    cx.session().as_downstream_mut().set_ignore_info_resp(true);
 }
 
 /// The answer has references that an upstream made.

@@ -97,6 +97,11 @@ impl Privacy {
         Ok(Self { server, fingerprints: config.fingerprints })
     }
 
+    /// Whether there is anything that clients may not know.
+    pub(crate) fn hides(&self) -> bool {
+        self.fingerprints == Fingerprints::Hide || !matches!(self.server, Server::Keep)
+    }
+
     /// Takes the fields away.
     pub(crate) fn apply(&self, head: &mut impl Fields) -> Result<()> {
         if self.fingerprints == Fingerprints::Hide {

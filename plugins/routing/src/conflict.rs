@@ -1,20 +1,28 @@
 //! Routes that can never be told apart, and routes that no request reaches.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use tidegate_core::{ConfigError, ConfigErrors};
+use tidegate_core::{ConfigError, ConfigErrors, Scheme};
 
 use crate::draft::Draft;
+use crate::fields::FieldTest;
+use crate::host::HostPattern;
 use crate::methods::Methods;
+use crate::pattern::Pattern;
 use crate::predicate::{Conditions, Others};
 use crate::trie::{Candidate, Leaf};
+use crate::version::VersionTest;
 
 /// So many routes with equal conditions are compared with one another for overlaps, and no more: the comparison is
 /// quadratic. Equal routes are found however many there are.
 const MOST_COMPARED: usize = 64;
 
 /// Puts each leaf in order, the most specific first, and reports conflicts.
-pub(crate) fn check_leaves<'l>(leaves: impl Iterator<Item = &'l mut Leaf>, drafts: &[Draft], errors: &mut ConfigErrors) {
+pub(crate) fn check_leaves<'l>(
+    leaves: impl Iterator<Item = &'l mut Leaf>,
+    drafts: &[Draft],
+    errors: &mut ConfigErrors,
+) {
     let mut places = vec![Places::default(); drafts.len()];
     let mut twins = Vec::new();
     for leaf in leaves {
@@ -30,8 +38,9 @@ pub(crate) fn check_leaves<'l>(leaves: impl Iterator<Item = &'l mut Leaf>, draft
     for (earlier, later) in &twins {
         errors.push(twin_error(&drafts[*earlier], &drafts[*later]));
     }
-    let is_twin = |route: usize| twins.iter().any(|(_, later)| *later == route);
-    for (route, places) in places.iter().enumerate().filter(|(route, places)| places.is_nowhere() && !is_twin(*route)) {
+    let later: HashSet<usize> = twins.into_iter().map(|(_, later)| later).collect();
+    let unreached = places.iter().enumerate().filter(|(route, places)| places.is_nowhere() && !later.contains(route));
+    for (route, places) in unreached {
         errors.push(shadow_error(&drafts[route], places, drafts));
     }
 }
@@ -54,6 +63,7 @@ fn draft<'d>(drafts: &'d [Draft], candidate: &Candidate) -> &'d Draft {
     &drafts[candidate.route as usize]
 }
 
+#[allow(clippy::mutable_key_type, reason = "a pattern is compared and hashed by its text")]
 fn find_twins(leaf: &Leaf, drafts: &[Draft], twins: &mut Vec<(usize, usize)>) {
     let mut seen: HashMap<&Conditions, u32> = HashMap::with_capacity(leaf.len());
     for candidate in leaf {
@@ -65,6 +75,7 @@ fn find_twins(leaf: &Leaf, drafts: &[Draft], twins: &mut Vec<(usize, usize)>) {
 }
 
 /// A route is shadowed where routes before it, that ask for nothing it doesn't ask for, have all of its methods.
+#[allow(clippy::mutable_key_type, reason = "a pattern is compared and hashed by its text")]
 fn find_shadowed(leaf: &Leaf, drafts: &[Draft], places: &mut [Places]) {
     let mut groups: HashMap<Key<'_>, Vec<&Candidate>> = HashMap::new();
     for candidate in leaf {
@@ -84,10 +95,10 @@ fn find_shadowed(leaf: &Leaf, drafts: &[Draft], places: &mut [Places]) {
 /// What two routes must have in common for one to shadow the other: being before it, it has no fewer conditions.
 #[derive(PartialEq, Eq, Hash)]
 struct Key<'d> {
-    scheme: Option<tidegate_core::Scheme>,
-    path_regex: Option<&'d crate::pattern::Pattern>,
-    fields: &'d [crate::fields::FieldTest],
-    version: Option<&'d crate::version::VersionTest>,
+    scheme: Option<Scheme>,
+    path_regex: Option<&'d Pattern>,
+    fields: &'d [FieldTest],
+    version: Option<&'d VersionTest>,
 }
 
 impl<'d> Key<'d> {
@@ -109,7 +120,9 @@ fn shadows(before: &[&Candidate], conditions: &Conditions, drafts: &[Draft]) -> 
     }
     let methods = conditions.methods.as_ref()?;
     let mut taken = Methods::default();
-    wider().filter_map(|earlier| draft(drafts, earlier).conditions.methods.as_ref()).for_each(|others| taken.extend(others));
+    wider()
+        .filter_map(|earlier| draft(drafts, earlier).conditions.methods.as_ref())
+        .for_each(|others| taken.extend(others));
     taken.includes(methods).then(|| wider().map(|earlier| earlier.route).collect())
 }
 
@@ -130,7 +143,7 @@ fn common(earlier: &Draft, later: &Draft) -> String {
     let host = later.hosts.iter().find(|host| earlier.hosts.contains(host));
     let path = later.paths.iter().find(|path| earlier.paths.iter().any(|other| other.same_shape(path)));
     match (host, path) {
-        (Some(host), Some(path)) if *host != crate::host::HostPattern::Any => format!("{host}{path}"),
+        (Some(host), Some(path)) if *host != HostPattern::Any => format!("{host}{path}"),
         (_, Some(path)) => path.to_string(),
         (_, None) => "the same requests".to_owned(),
     }
@@ -141,6 +154,7 @@ fn shadow_error(route: &Draft, places: &Places, drafts: &[Draft]) -> ConfigError
     by.sort_by_key(|draft| draft.index);
     by.dedup_by_key(|draft| draft.index);
     let by: Vec<_> = by.iter().map(|draft| format!("`{}` ({})", draft.spec.name, draft.path())).collect();
-    let message = format!("no request reaches the route `{}`: all it matches goes to {}", route.spec.name, by.join(" and "));
+    let message =
+        format!("no request reaches the route `{}`: all it matches goes to {}", route.spec.name, by.join(" and "));
     ConfigError::at(route.path(), message).help("remove it, or narrow what it is shadowed by")
 }

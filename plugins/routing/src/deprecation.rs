@@ -76,7 +76,8 @@ fn text(text: &str) -> HeaderValue {
 }
 
 fn link(key: &str, target: &str, rel: &str) -> Result<HeaderValue, ConfigError> {
-    let bad = || ConfigError::at(key, format!("`{target}` is not a URL")).help("write one such as https://example.com/docs");
+    let bad =
+        || ConfigError::at(key, format!("`{target}` is not a URL")).help("write one such as https://example.com/docs");
     let is_url = target.parse::<http::Uri>().is_ok() && !target.contains(['<', '>', '"', ' ']);
     HeaderValue::from_str(&format!("<{target}>; rel=\"{rel}\"")).ok().filter(|_| is_url).ok_or_else(bad)
 }

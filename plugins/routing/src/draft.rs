@@ -43,11 +43,14 @@ impl Draft {
     pub(crate) fn new(index: usize, config: &RouteConfig, shared: Shared<'_>) -> Result<Self, ConfigErrors> {
         let mut errors = ConfigErrors::new();
         let name = errors.collect(route_name(index, config.name.as_deref()));
-        let paths = errors.collect(paths(&config.matches, shared.rules).map_err(|errors| errors.under(&"match".into())));
-        let conditions = errors.collect(conditions(config, shared.versions).map_err(|errors| errors.under(&"match".into())));
+        let paths =
+            errors.collect(paths(&config.matches, shared.rules).map_err(|errors| errors.under(&"match".into())));
+        let conditions =
+            errors.collect(conditions(config, shared.versions).map_err(|errors| errors.under(&"match".into())));
         let served = errors.collect(served(config));
         let own = paths.as_deref().and_then(|paths| errors.collect(Own::new(config, paths, shared)));
-        let (Some(name), Some(paths), Some(conditions), Some(served), Some(own)) = (name, paths, conditions, served, own)
+        let (Some(name), Some(paths), Some(conditions), Some(served), Some(own)) =
+            (name, paths, conditions, served, own)
         else {
             return Err(errors);
         };
@@ -130,7 +133,9 @@ fn paths(matches: &MatchConfig, rules: PathRules) -> Result<Vec<PathPattern>, Co
         }
         if path.names().ne(first.iter().copied()) {
             let message = format!("`{path}` has other parameters than the first path of the route");
-            errors.push(ConfigError::at("path", message).help("name the same ones in the same order, or make it another route"));
+            errors.push(
+                ConfigError::at("path", message).help("name the same ones in the same order, or make it another route"),
+            );
         }
     }
     errors.into_result(matches.path.to_vec())
@@ -138,18 +143,9 @@ fn paths(matches: &MatchConfig, rules: PathRules) -> Result<Vec<PathPattern>, Co
 
 fn conditions(config: &RouteConfig, versions: Option<&Versions>) -> Result<Conditions, ConfigErrors> {
     let (matches, mut errors) = (&config.matches, ConfigErrors::new());
-    let mut fields = Vec::new();
-    let sets: [(&str, &[FieldMatch], fn(&str) -> Result<Field, ConfigError>); 3] = [
-        ("headers", &matches.headers, Field::header),
-        ("query", &matches.query, |name| Ok(Field::Query(name.into()))),
-        ("cookies", &matches.cookies, |name| Ok(Field::Cookie(name.into()))),
-    ];
-    for (key, set, field) in sets {
-        for (index, matcher) in set.iter().enumerate() {
-            let test = field(&matcher.name).and_then(|field| FieldTest::new(field, matcher));
-            fields.extend(errors.collect(test.map_err(|error| error.under(&ConfigPath::from(key).index(index)))));
-        }
-    }
+    let mut fields = field_tests("headers", &matches.headers, Field::header, &mut errors);
+    fields.extend(field_tests("query", &matches.query, |name| Ok(Field::Query(name.into())), &mut errors));
+    fields.extend(field_tests("cookies", &matches.cookies, |name| Ok(Field::Cookie(name.into())), &mut errors));
     fields.sort_by(|a, b| a.field.cmp(&b.field));
     let version = matches.version.as_deref().map(|version| match versions {
         Some(versions) => versions.test(version),
@@ -172,6 +168,20 @@ fn conditions(config: &RouteConfig, versions: Option<&Versions>) -> Result<Condi
             version: version.flatten(),
         },
     })
+}
+
+fn field_tests(
+    key: &str,
+    config: &[FieldMatch],
+    field: impl Fn(&str) -> Result<Field, ConfigError>,
+    errors: &mut ConfigErrors,
+) -> Vec<FieldTest> {
+    let at = ConfigPath::from(key);
+    let tests = config.iter().enumerate().map(|(index, config)| {
+        let test = field(&config.name).and_then(|field| FieldTest::new(field, config));
+        test.map_err(|error| error.under(&at.index(index)))
+    });
+    tests.filter_map(|test| errors.collect(test)).collect()
 }
 
 /// Refuses `{param.x}` where the path has no `{x}`.

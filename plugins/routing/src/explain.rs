@@ -1,6 +1,6 @@
 //! Why a request takes the route it takes, in lines for people.
 
-use tidegate_core::{Explanation, RequestHead, Routed, Router};
+use tidegate_core::{Body, Explanation, RequestHead, Routed, Router};
 
 use crate::Routing;
 use crate::host::{HostPattern, LONGEST};
@@ -93,8 +93,12 @@ impl Routing {
             Routed::Respond(reply) => {
                 let allow = self.table.allowed_methods(host, head).filter(|_| reply.status() == 405);
                 let allow = allow.map(|methods| format!(", Allow: {methods}")).unwrap_or_default();
-                let code = reply.code().unwrap_or("answered by the gateway");
-                steps.push(format!("{}: {code}{allow}", reply.status().as_u16()));
+                let (status, _, body) = reply.into_parts();
+                let what = match &body {
+                    Body::Problem { detail, .. } => detail,
+                    _ => "answered by the gateway",
+                };
+                steps.push(format!("{}: {what}{allow}", status.as_u16()));
             }
             Routed::Found(found) => {
                 let Some(described) = self.table.described(found.route.0) else { return };

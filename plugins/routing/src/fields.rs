@@ -115,7 +115,9 @@ impl Field {
 /// The decoded values of a query parameter.
 fn query_values<'h>(head: &RequestHead<'h>, name: &str) -> impl Iterator<Item = Cow<'h, [u8]>> {
     let pairs = head.query.unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.filter(move |(key, _)| percent_decode_str(key).eq(name.bytes())).map(|(_, value)| percent_decode_str(value).into())
+    pairs
+        .filter(move |(key, _)| percent_decode_str(key).eq(name.bytes()))
+        .map(|(_, value)| percent_decode_str(value).into())
 }
 
 impl FieldTest {

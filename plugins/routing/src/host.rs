@@ -182,9 +182,36 @@ mod tests {
         let long = format!("{}.test", "a".repeat(250));
         let long_label = format!("{}.test", "a".repeat(64));
         for bad in [
-            "a..test", ".test", ".", "a b", "a\tb", "user@a.test", "a.test:80:80", "a.test:http", "a.test:123456", ":80",
-            "a/b", "a\\b", "a.test?x", "a.test#x", "[::1", "[::1]x", "[::1]:x", "[gg::]", "::1", "b\u{fc}cher.example",
-            "%61.test", "a.test..", "127.1", "2130706433", "*.test", "a,b", "x]", "]:80", &long, &long_label,
+            "a..test",
+            ".test",
+            ".",
+            "a b",
+            "a\tb",
+            "user@a.test",
+            "a.test:80:80",
+            "a.test:http",
+            "a.test:123456",
+            ":80",
+            "a/b",
+            "a\\b",
+            "a.test?x",
+            "a.test#x",
+            "[::1",
+            "[::1]x",
+            "[::1]:x",
+            "[gg::]",
+            "::1",
+            "b\u{fc}cher.example",
+            "%61.test",
+            "a.test..",
+            "127.1",
+            "2130706433",
+            "*.test",
+            "a,b",
+            "x]",
+            "]:80",
+            &long,
+            &long_label,
         ] {
             assert_eq!(cleaned(bad), Err(BadHost), "{bad}");
         }
@@ -209,7 +236,10 @@ mod tests {
     #[test]
     fn a_pattern_that_could_never_match_is_refused() {
         for (text, message) in [
-            ("a.test:80", "a host has no port here: ports belong to listeners, and `a.test:80` serves its host on each of them"),
+            (
+                "a.test:80",
+                "a host has no port here: ports belong to listeners, and `a.test:80` serves its host on each of them",
+            ),
             ("a.*.test", "`a.*.test`: a `*` can only be the whole first label, as in `*.example.com`"),
             ("*a.test", "`*a.test`: a `*` can only be the whole first label, as in `*.example.com`"),
             ("", "`` is not a host name"),

@@ -105,7 +105,9 @@ impl Router for Routing {
         }
         match self.table.find(host, &head) {
             None => self.no_route(host, &head),
-            Some(found) if self.depends_on_parameters(found.route, host, &head) => respond::bad_path(BadPath::Parameters),
+            Some(found) if self.depends_on_parameters(found.route, host, &head) => {
+                respond::bad_path(BadPath::Parameters)
+            }
             Some(found) => Routed::Found(Match { route: RouteId(found.route), params: found.params, path }),
         }
     }

@@ -19,7 +19,8 @@ impl FromStr for Network {
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(Self(address.to_canonical().into()));
         }
-        let net: IpNet = text.parse().map_err(|_| format!("`{text}` is neither an address nor a network such as 10.0.0.0/8"))?;
+        let net: IpNet =
+            text.parse().map_err(|_| format!("`{text}` is neither an address nor a network such as 10.0.0.0/8"))?;
         match net.trunc() == net {
             true => Ok(Self(net)),
             false => Err(format!("`{text}` has bits set beyond its prefix; write {}", net.trunc())),

@@ -191,7 +191,8 @@ fn any_rules() -> impl Strategy<Value = PathRules> {
         Just(RepeatedSlashes::Reject),
         Just(RepeatedSlashes::Keep)
     ];
-    let parameters = prop_oneof![Just(PathParameters::Check), Just(PathParameters::Strip), Just(PathParameters::Reject)];
+    let parameters =
+        prop_oneof![Just(PathParameters::Check), Just(PathParameters::Strip), Just(PathParameters::Reject)];
     (escaped, repeated, parameters).prop_map(|(escaped_slashes, repeated_slashes, path_parameters)| PathRules {
         escaped_slashes,
         repeated_slashes,

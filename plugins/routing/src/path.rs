@@ -106,7 +106,8 @@ impl PathPattern {
         let fixed = || self.segments.iter().filter_map(Segment::fixed);
         let mut inner = self.text.strip_prefix('/').unwrap_or_default().split('/');
         inner.next_back();
-        if rules.escaped_slashes != EscapedSlashes::Keep && fixed().any(|text| text.iter().any(|b| b"/\\".contains(b))) {
+        if rules.escaped_slashes != EscapedSlashes::Keep && fixed().any(|text| text.iter().any(|b| b"/\\".contains(b)))
+        {
             return Some("it has an encoded slash; set `escaped_slashes: keep`, or write a slash");
         }
         if rules.repeated_slashes != RepeatedSlashes::Keep && inner.any(str::is_empty) {

@@ -53,7 +53,9 @@ impl Conditions {
     /// Why `head` (its path normalised) doesn't meet them; `None` when it does.
     pub(crate) fn reject(&self, head: &RequestHead<'_>) -> Option<Why<'_>> {
         match &self.methods {
-            Some(methods) if !methods.contains(head.method) && !is_preflight_for(methods, head) => Some(Why::Method(methods)),
+            Some(methods) if !methods.contains(head.method) && !is_preflight_for(methods, head) => {
+                Some(Why::Method(methods))
+            }
             _ => self.others.reject(head),
         }
     }

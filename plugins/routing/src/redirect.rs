@@ -67,8 +67,12 @@ impl Redirect {
                 to.clone()
             }
             (None, true) => UrlTemplate::of_parts(assembled(config)?),
-            (Some(_), true) => return Err(ConfigError::at("to", "`to` says it all: leave out scheme, host, port and path")),
-            (None, false) => return Err(ConfigError::at("", "a redirect needs `to`, or one of scheme, host, port and path")),
+            (Some(_), true) => {
+                return Err(ConfigError::at("to", "`to` says it all: leave out scheme, host, port and path"));
+            }
+            (None, false) => {
+                return Err(ConfigError::at("", "a redirect needs `to`, or one of scheme, host, port and path"));
+            }
         };
         let own_query = to.parts().iter().any(|part| matches!(part, Part::Text(text) if text.contains(['?', '#'])));
         let keep_query = config.query.map_or(!own_query, |fate| fate == QueryFate::Keep);
@@ -155,7 +159,11 @@ fn check_target(to: &UrlTemplate) -> Result<(), ConfigError> {
     let after_scheme = ["https://", "http://", "{scheme}://"].iter().find_map(|scheme| text.strip_prefix(scheme));
     let Some(url) = after_scheme else {
         let rooted = text == "/" || (text.starts_with('/') && !text.starts_with("//")) || text.starts_with("{path}");
-        return if rooted { Ok(()) } else { bad("a target begins with `/`, `{path}`, `http://`, `https://` or `{scheme}://`") };
+        return if rooted {
+            Ok(())
+        } else {
+            bad("a target begins with `/`, `{path}`, `http://`, `https://` or `{scheme}://`")
+        };
     };
     let mut rest = url;
     loop {

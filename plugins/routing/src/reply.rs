@@ -48,7 +48,9 @@ impl Fixed {
             Some(_) => StatusCode::OK,
             None => StatusCode::NO_CONTENT,
         });
-        if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED) && config.body.is_some() {
+        if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
+            && config.body.is_some()
+        {
             errors.push(ConfigError::at("body", format!("an answer of {} has no body", status.as_u16())));
         }
         let mut headers = Vec::new();

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
+use http::HeaderValue;
 use http::header::HOST;
 use http::uri::{PathAndQuery, Uri};
-use http::HeaderValue;
 use regex::{Regex, RegexBuilder};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -84,7 +84,10 @@ impl Rewrite {
         let has_steps = config.strip_prefix.is_some() || config.add_prefix.is_some() || config.regex.is_some();
         let path = match &config.path {
             Some(_) if has_steps => {
-                return Err(ConfigError::at("path", "`path` is the whole path: leave out strip_prefix, regex and add_prefix"));
+                return Err(ConfigError::at(
+                    "path",
+                    "`path` is the whole path: leave out strip_prefix, regex and add_prefix",
+                ));
             }
             Some(path) => PathRewrite::Whole(whole_path(path)?),
             None if has_steps || host.is_some() => PathRewrite::Steps {
@@ -92,7 +95,12 @@ impl Rewrite {
                 replace: config.regex.as_ref().map(replacement).transpose()?,
                 add: config.add_prefix.as_deref().map_or(Ok(""), added_prefix)?.into(),
             },
-            None => return Err(ConfigError::at("", "nothing is rewritten: give strip_prefix, add_prefix, regex, path or host")),
+            None => {
+                return Err(ConfigError::at(
+                    "",
+                    "nothing is rewritten: give strip_prefix, add_prefix, regex, path or host",
+                ));
+            }
         };
         Ok(Self { path, host, rules: rules_after(rules) })
     }
@@ -142,10 +150,13 @@ impl Rewrite {
             path.push('?');
             path.push_str(query);
         }
-        let path = PathAndQuery::try_from(path).map_err(|error| Error::internal("the rewritten path is not a path").because(error))?;
+        let path = PathAndQuery::try_from(path)
+            .map_err(|error| Error::internal("the rewritten path is not a path").because(error))?;
         let mut parts = head.uri.clone().into_parts();
         parts.path_and_query = Some(path);
-        head.set_uri(Uri::from_parts(parts).map_err(|error| Error::internal("the rewritten URI is not a URI").because(error))?);
+        head.set_uri(
+            Uri::from_parts(parts).map_err(|error| Error::internal("the rewritten URI is not a URI").because(error))?,
+        );
         if let Some(host) = &self.host {
             head.insert_header(HOST, host)?;
         }
@@ -175,7 +186,9 @@ fn added_prefix(prefix: &str) -> Result<&str, ConfigError> {
     let is_normal = normalise(prefix, PathRules::default()) == Ok(Normal::Same);
     match is_normal && !prefix.ends_with('/') {
         true => Ok(prefix),
-        false => Err(ConfigError::at("add_prefix", format!("`{prefix}` is not a prefix")).help("write it as /internal/v2")),
+        false => {
+            Err(ConfigError::at("add_prefix", format!("`{prefix}` is not a prefix")).help("write it as /internal/v2"))
+        }
     }
 }
 
@@ -191,7 +204,9 @@ fn whole_path(path: &UrlTemplate) -> Result<UrlTemplate, ConfigError> {
     };
     match rooted && !path.parts().iter().any(foreign) {
         true => Ok(path.clone()),
-        false => Err(ConfigError::at("path", "a path begins with one `/`, and has only {path} and {param.<name>} in it")),
+        false => {
+            Err(ConfigError::at("path", "a path begins with one `/`, and has only {path} and {param.<name>} in it"))
+        }
     }
 }
 
@@ -251,7 +266,9 @@ impl std::fmt::Display for Rewrite {
                 steps.extend((!add.is_empty()).then(|| format!("{add} is put in front")));
             }
         }
-        steps.extend(self.host.as_ref().and_then(|host| host.to_str().ok()).map(|host| format!("the host becomes {host}")));
+        steps.extend(
+            self.host.as_ref().and_then(|host| host.to_str().ok()).map(|host| format!("the host becomes {host}")),
+        );
         f.write_str(&steps.join(", "))
     }
 }
@@ -301,7 +318,8 @@ mod tests {
         let source = Asked { params: &[("id", "a%2Cb")], ..asked("a.test", "/old/a%2Cb") };
         assert_eq!(rewrite(&replace("^/old/(?<rest>.*)$", "/new/${rest}/$1"), "/**", &source), "/new/a%2Cb/a%2Cb");
         assert_eq!(rewrite(&replace("^/other", "/x"), "/**", &source), "/old/a%2Cb");
-        let whole = RewriteConfig { path: Some("/users/{param.id}{path}".parse().expect("valid")), ..RewriteConfig::default() };
+        let whole =
+            RewriteConfig { path: Some("/users/{param.id}{path}".parse().expect("valid")), ..RewriteConfig::default() };
         assert_eq!(rewrite(&whole, "/old/{id}", &source), "/users/a%2Cb/old/a%2Cb");
     }
 

@@ -41,7 +41,11 @@ pub(crate) fn served(route: &RouteConfig) -> Result<Served, ConfigErrors> {
         return Err(ConfigError::at("sticky", "there is no `split` to stick to a side of").into());
     }
     if matches!(one, "redirect" | "reply") && route.rewrite.is_some() {
-        return Err(ConfigError::at("rewrite", format!("a {one} has no upstream that would see the rewritten request")).into());
+        return Err(ConfigError::at(
+            "rewrite",
+            format!("a {one} has no upstream that would see the rewritten request"),
+        )
+        .into());
     }
     by(route)
 }
@@ -71,7 +75,10 @@ fn by(route: &RouteConfig) -> Result<Served, ConfigErrors> {
             let config = if config.is_null() { RawConfig::empty(config.path()) } else { config.clone() };
             Ok(plain(Serve::Endpoint(name.clone(), config), format!("the endpoint {name}")))
         }
-        _ => Err(ConfigError::at("endpoint", "it names exactly one endpoint, as in { files: { root: /srv/www } }").into()),
+        _ => {
+            Err(ConfigError::at("endpoint", "it names exactly one endpoint, as in { files: { root: /srv/www } }")
+                .into())
+        }
     }
 }
 
@@ -90,9 +97,10 @@ fn split(arms: &[SplitArmConfig], sticky: &[StickyConfig]) -> Result<Served, Con
     if arms.iter().all(|arm| arm.weight == 0) {
         errors.push(ConfigError::at(at, "all weights are 0, so nobody could be served"));
     }
-    let sticky = sticky.iter().enumerate().map(|(index, by)| {
-        stick_by(by).map_err(|error| error.under(&ConfigPath::from("sticky").index(index)))
-    });
+    let sticky = sticky
+        .iter()
+        .enumerate()
+        .map(|(index, by)| stick_by(by).map_err(|error| error.under(&ConfigPath::from("sticky").index(index))));
     let stick_by: Vec<_> = sticky.filter_map(|by| errors.collect(by)).collect();
     let words: Vec<_> = arms.iter().map(|arm| format!("{} ({})", arm.upstream, arm.weight)).collect();
     let words = match stick_by.is_empty() {

@@ -47,12 +47,17 @@ pub(crate) struct Found {
 
 impl Table {
     /// Errors carry paths relative to the section.
-    pub(crate) fn build(config: &RoutingConfig, shared: Shared<'_>, specs: &mut RouteTable) -> Result<Self, ConfigErrors> {
+    pub(crate) fn build(
+        config: &RoutingConfig,
+        shared: Shared<'_>,
+        specs: &mut RouteTable,
+    ) -> Result<Self, ConfigErrors> {
         let mut errors = ConfigErrors::new();
         let mut drafts = Vec::with_capacity(config.routes.len());
         for (index, route) in config.routes.iter().enumerate() {
             let draft = Draft::new(index, route, shared);
-            drafts.extend(errors.collect(draft.map_err(|errors| errors.under(&ConfigPath::from("routes").index(index)))));
+            drafts
+                .extend(errors.collect(draft.map_err(|errors| errors.under(&ConfigPath::from("routes").index(index)))));
         }
         check_names(&drafts, &mut errors);
         let mut table = Self::default();

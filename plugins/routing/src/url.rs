@@ -94,7 +94,9 @@ impl FromStr for UrlTemplate {
     type Err = UrlTemplateError;
 
     fn from_str(text: &str) -> Result<Self, UrlTemplateError> {
-        if let Some(bad) = text.chars().find(|c| !c.is_ascii_graphic() || matches!(c, '"' | '<' | '>' | '\\' | '^' | '`' | '|')) {
+        if let Some(bad) =
+            text.chars().find(|c| !c.is_ascii_graphic() || matches!(c, '"' | '<' | '>' | '\\' | '^' | '`' | '|'))
+        {
             return Err(UrlTemplateError::Character(bad));
         }
         let (mut parts, mut rest) = (Vec::new(), text);

@@ -92,7 +92,7 @@ fn tell(text: &mut String, head: &RequestHead<'_>, generation: &Generation, docu
         &format!("{} {}://{}{}{query}", head.method, head.scheme.as_str(), head.authority, head.path),
     );
     line(text, "", &format!("from {} on listener {}", head.client, head.listener));
-    if let Some((_, status)) = redirect(generation, head) {
+    if let Some(status) = redirect(generation, head) {
         line(text, "answer", &format!("{} to https, by redirect_https of the listener", status.as_u16()));
         return true;
     }
@@ -125,9 +125,8 @@ fn tell(text: &mut String, head: &RequestHead<'_>, generation: &Generation, docu
     }
 }
 
-fn redirect<'g>(generation: &'g Generation, head: &RequestHead<'_>) -> Option<&'g (std::sync::Arc<str>, http::StatusCode)> {
-    let plain = head.scheme == Scheme::Http;
-    generation.redirects.iter().find(|(name, _)| plain && **name == *head.listener)
+fn redirect(generation: &Generation, head: &RequestHead<'_>) -> Option<http::StatusCode> {
+    generation.listener(head.listener).filter(|_| head.scheme == Scheme::Http)?.redirect_https
 }
 
 fn place(text: &mut String, route: &BuiltRoute, document: &Document) {

@@ -26,7 +26,7 @@ pub(super) fn run(gateway: Gateway, source: ConfigSource) -> ExitCode {
 /// As many threads as `server.threads` says. A configuration that can't be read is reported by the start.
 fn runtime(source: &ConfigSource) -> std::io::Result<Runtime> {
     let mut errors = tidegate_core::ConfigErrors::default();
-    let server = source.load().ok().and_then(|document| section(&document.root(), "server", &mut errors));
+    let server = source.load().ok().and_then(|document| section(document.root(), "server", &mut errors));
     let server: ServerConfig = server.unwrap_or_default();
     match server.threads.count() {
         // One thread needs no queue that others can steal from.

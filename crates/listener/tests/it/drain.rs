@@ -1,6 +1,7 @@
 use tidegate_listener::CloseReason;
 use tokio::net::TcpStream;
 
+use crate::client::Client;
 use crate::fixture::{Fixture, config, within};
 
 #[tokio::test]
@@ -16,17 +17,29 @@ async fn a_server_without_connections_drains_at_once() {
 
 #[tokio::test]
 async fn what_is_in_flight_ends_and_then_the_server_is_drained() {
-    let fixture = Fixture::start(&config());
-    let addr = fixture.addr();
+    let mut fixture = Fixture::start(&config());
     let mut client = fixture.connect().await;
     client.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n").await;
     fixture.until_waiting().await;
     fixture.server.drain();
-    within("the listener is closed", async { while TcpStream::connect(addr).await.is_ok() {} }).await;
+    within("the loop ends", &mut fixture.accepting).await.unwrap();
+    assert!(TcpStream::connect(fixture.addr()).await.is_err());
     assert_eq!(fixture.server.connections(), 1);
     fixture.open_gate();
     assert_eq!(client.response().await.text(), "waited");
     assert_eq!(client.rest().await, "");
+    fixture.drained().await;
+}
+
+/// For the client the connection stands, though the server has not heard of it.
+#[tokio::test]
+async fn a_connection_that_waits_to_be_accepted_is_served() {
+    let fixture = Fixture::start(&config());
+    let socket = std::net::TcpStream::connect(fixture.addr()).unwrap();
+    fixture.server.drain();
+    socket.set_nonblocking(true).unwrap();
+    let mut client = Client(TcpStream::from_std(socket).unwrap());
+    assert_eq!(client.get("/hello").await.header("connection"), Some("close"));
     fixture.drained().await;
 }
 

@@ -107,22 +107,18 @@ async fn a_panic_costs_one_connection() {
     fixture.seen.until("the first is closed", |state| !state.closed.is_empty()).await;
 }
 
-/// The upstream rejects an upload at once and closes; the client must get to read why.
+/// A reset while it still uploads could take the answer from the client.
 #[tokio::test]
-async fn an_answer_before_the_body_was_read_reaches_the_client() {
+async fn an_answer_before_the_body_was_read_does_not_reset_the_upload() {
     let fixture = Fixture::start(&config());
     let mut client = fixture.connect().await;
-    let length = 8 << 20;
+    let length = 4 << 20;
     client.send(&format!("POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")).await;
     let (mut reader, mut writer) = client.0.into_split();
-    let sending = tokio::spawn(async move {
-        // The server may stop listening at any time.
-        _ = writer.write_all(&vec![b'x'; length]).await;
-    });
     let mut response = String::new();
     within("the answer", reader.read_to_string(&mut response)).await.unwrap();
     assert!(response.starts_with("HTTP/1.1 200") && response.ends_with("hello"), "{response}");
-    within("the upload ends", sending).await.unwrap();
+    within("the upload ends", writer.write_all(&vec![b'x'; length])).await.unwrap();
 }
 
 /// Says 101 to everyone, then echoes.

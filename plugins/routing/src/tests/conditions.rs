@@ -33,7 +33,10 @@ fn every_kind_of_condition_decides() {
         ("private", json!({ "path": "/l", "listener": ["private", "admin"] })),
         ("office", json!({ "path": "/c", "client": ["10.0.0.0/8", "2001:db8::1"] })),
         ("cookie", json!({ "path": "/k", "cookies": [{ "name": "side", "value": "b" }] })),
-        ("query", json!({ "path": "/q", "query": [{ "name": "a", "is": "absent" }, { "name": "b", "regex": "[0-9]+" }] })),
+        (
+            "query",
+            json!({ "path": "/q", "query": [{ "name": "a", "is": "absent" }, { "name": "b", "regex": "[0-9]+" }] }),
+        ),
     ]);
     assert_eq!(built.decide(&Ask { scheme: Scheme::Https, ..get("a.test/s") }), "tls");
     assert_eq!(built.decide(&get("a.test/s")), "none");
@@ -59,7 +62,10 @@ fn a_get_route_serves_head_and_answers_its_preflight() {
     assert_eq!(built.decide(&preflight("GET")), "read");
     assert_eq!(built.decide(&preflight("PUT")), "write");
     assert_eq!(built.decide(&preflight("DELETE")), "405 method_not_allowed");
-    assert_eq!(built.decide(&ask("OPTIONS", "a.test/").header("access-control-request-method", "PUT")), "405 method_not_allowed");
+    assert_eq!(
+        built.decide(&ask("OPTIONS", "a.test/").header("access-control-request-method", "PUT")),
+        "405 method_not_allowed"
+    );
 }
 
 #[test]

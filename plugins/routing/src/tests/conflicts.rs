@@ -32,7 +32,10 @@ fn spelling_does_not_make_routes_differ() {
         (json!({ "path": "/{rest**}" }), json!({ "path": "/**" })),
         (json!({ "path": "/*" }), json!({ "path": "/{x}" })),
         (json!({ "host": "bücher.example" }), json!({ "host": "XN--BCHER-kva.example" })),
-        (json!({ "headers": [{ "name": "X-A", "value": ["1", "2"] }] }), json!({ "headers": [{ "name": "x-a", "value": ["2", "1"] }] })),
+        (
+            json!({ "headers": [{ "name": "X-A", "value": ["1", "2"] }] }),
+            json!({ "headers": [{ "name": "x-a", "value": ["2", "1"] }] }),
+        ),
         (json!({ "client": ["10.0.0.0/9", "10.128.0.0/9"] }), json!({ "client": "10.0.0.0/8" })),
         (json!({ "listener": ["a", "b"] }), json!({ "listener": ["b", "a"] })),
     ] {

@@ -41,18 +41,24 @@ fn it_says_why_there_is_no_route() {
         (ask("POST", "other.example/items/7"), "404"),
         (get("shop.test/%zz"), "400: the path has an invalid percent-encoding"),
         (get("a b/"), "400: \"a b\" is not a host"),
-        (Ask { path: "*".into(), ..ask("OPTIONS", "shop.test") }, "the path is *, which is no route's: the gateway answers OPTIONS by itself"),
+        (
+            Ask { path: "*".into(), ..ask("OPTIONS", "shop.test") },
+            "the path is *, which is no route's: the gateway answers OPTIONS by itself",
+        ),
     ] {
         assert_eq!(explain(&shop(), &ask).last().map(String::as_str), Some(last));
     }
-    let built = routes(&[("read", json!({ "path": "/x", "methods": "GET" })), ("p", json!({ "host": "p.test", "listener": "private" }))]);
+    let built = routes(&[
+        ("read", json!({ "path": "/x", "methods": "GET" })),
+        ("p", json!({ "host": "p.test", "listener": "private" })),
+    ]);
     assert_eq!(
         explain(&built, &ask("PUT", "a.test/x")),
         [
             "the host is \"a.test\": routes of any host are tried, in this order",
             "read (GET,HEAD /x): no, the method is not one of GET, HEAD",
             "none of the routes that have this host and path wants the request",
-            "405: method_not_allowed, Allow: GET, HEAD",
+            "405: the method is not allowed here, Allow: GET, HEAD",
         ]
     );
     assert_eq!(
@@ -60,7 +66,7 @@ fn it_says_why_there_is_no_route() {
         [
             "the host is \"p.test\": routes of p.test, any host are tried, in this order",
             "421: this host is served on other listeners than \"main\"",
-            "421: misdirected",
+            "421: this host is not served here",
         ]
     );
 }

@@ -62,7 +62,10 @@ fn the_gateway_map_leads_to_six_services() {
     let built = routes(&matches);
     for name in names {
         assert_eq!(built.decide(&get(&format!("api.test/v1/{name}/123?x=1"))), name);
-        assert_eq!(built.path(&get(&format!("api.test/v1/{name}/123?x=1"))).as_deref(), Some(&*format!("/v1/{name}/123")));
+        assert_eq!(
+            built.path(&get(&format!("api.test/v1/{name}/123?x=1"))).as_deref(),
+            Some(&*format!("/v1/{name}/123"))
+        );
     }
     for path in ["/v1/x", "/v1", "/v2/users", "/v1/usersx", "/"] {
         assert_eq!(built.decide(&get(&format!("api.test{path}"))), "none");
@@ -163,7 +166,10 @@ fn the_most_specific_route_wins_whatever_the_order_in_the_file() {
     while let Some((most_specific, _)) = matches.first().cloned() {
         let mut reversed = matches.clone();
         reversed.reverse();
-        assert_eq!((request(&routes(&matches)), request(&routes(&reversed))), (most_specific.into(), most_specific.into()));
+        assert_eq!(
+            (request(&routes(&matches)), request(&routes(&reversed))),
+            (most_specific.into(), most_specific.into())
+        );
         matches.remove(0);
     }
 }

@@ -1,7 +1,7 @@
 //! Whole tables of routes, without a gateway.
 
-mod conflicts;
 mod conditions;
+mod conflicts;
 mod errors;
 mod explain;
 mod lookup;
@@ -60,7 +60,8 @@ fn build(section: &Json) -> Built {
 
 /// Routes to upstreams of their own names.
 fn routes(matches: &[(&str, Json)]) -> Built {
-    let routes: Vec<_> = matches.iter().map(|(name, m)| json!({ "name": name, "match": m, "upstream": name })).collect();
+    let routes: Vec<_> =
+        matches.iter().map(|(name, m)| json!({ "name": name, "match": m, "upstream": name })).collect();
     build(&json!({ "routes": routes }))
 }
 
@@ -121,7 +122,8 @@ impl Built {
                 let path = found.path.as_deref().unwrap_or(&ask.path);
                 let mut text = spec.name.clone();
                 for (index, name) in spec.params.iter().enumerate() {
-                    text += &format!(" {name}={}", found.params.slice(index, path).expect("as many as there are names"));
+                    text +=
+                        &format!(" {name}={}", found.params.slice(index, path).expect("as many as there are names"));
                 }
                 assert_eq!(found.params.len(), spec.params.len());
                 text

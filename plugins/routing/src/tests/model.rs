@@ -33,7 +33,10 @@ impl Model {
         match self.host {
             None => Some((0, 0)),
             Some(pattern) => match pattern.strip_prefix("*.") {
-                Some(below) => host.strip_suffix(below).is_some_and(|front| front.ends_with('.')).then(|| (1, below.split('.').count())),
+                Some(below) => host
+                    .strip_suffix(below)
+                    .is_some_and(|front| front.ends_with('.'))
+                    .then(|| (1, below.split('.').count())),
                 None => (pattern == host).then_some((2, 0)),
             },
         }
@@ -62,7 +65,9 @@ impl Model {
 
     fn wants(&self, ask: &Ask) -> bool {
         let method = ask.method.as_str();
-        let method_fits = self.methods.is_empty() || self.methods.contains(&method) || (method == "HEAD" && self.methods.contains(&"GET"));
+        let method_fits = self.methods.is_empty()
+            || self.methods.contains(&method)
+            || (method == "HEAD" && self.methods.contains(&"GET"));
         method_fits && self.headers.iter().all(|name| ask.headers.contains_key(*name))
     }
 
@@ -83,7 +88,8 @@ fn expected(models: &[Model], ask: &Ask) -> Option<usize> {
 fn any_model() -> impl Strategy<Value = Model> {
     let host = prop::option::of(prop::sample::select(vec!["a.test", "b.a.test", "*.test", "*.a.test", "*.b.a.test"]));
     let segment = prop::sample::select(vec!["a", "b", "c", "*", ""]);
-    let path = (prop::collection::vec(segment, 0..4), any::<bool>()).prop_map(|(segments, rest)| path_text(&segments, rest));
+    let path =
+        (prop::collection::vec(segment, 0..4), any::<bool>()).prop_map(|(segments, rest)| path_text(&segments, rest));
     let methods = prop::sample::subsequence(vec!["GET", "POST", "HEAD"], 0..3);
     let headers = prop::sample::subsequence(vec!["x-a", "x-b"], 0..3);
     (host, path, methods, headers).prop_map(|(host, path, methods, headers)| Model { host, path, methods, headers })
@@ -130,7 +136,8 @@ fn without_conflicts(mut models: Vec<Model>) -> (Vec<Model>, Built) {
             Ok(built) => return (models, built),
             Err(errors) => {
                 let path = errors.iter().next().expect("an error").path.to_string();
-                let index: usize = path.trim_start_matches("routes[").trim_end_matches(']').parse().expect("a route's path");
+                let index: usize =
+                    path.trim_start_matches("routes[").trim_end_matches(']').parse().expect("a route's path");
                 models.remove(index);
             }
         }

@@ -42,22 +42,3 @@ fn ten_thousand_routes_on_one_path_are_checked_for_conflicts_in_linear_time() {
     let built = build(&json!({ "routes": routes }));
     assert_eq!(built.decide(&get("a.test/").header("x-tenant", "9999")), "route-9999");
 }
-
-#[test]
-fn zz_time() {
-    for count in [10, 1000, 10_000, 50_000] {
-        let config = many(count);
-        let start = std::time::Instant::now();
-        let mut table = RouteTable::new();
-        let routing = Routing::from_config(&config, &mut table).expect("ok");
-        let built = start.elapsed();
-        let asks: Vec<_> = (0..1000.min(count)).map(|i| { let n = i * (count / 1000.min(count)); get(&format!("t{}.test/v1/{}/x/items/{n}", n % 100, n % 7)) }).collect();
-        let heads: Vec<_> = asks.iter().map(|a| a.head()).collect();
-        let start = std::time::Instant::now();
-        let mut found = 0;
-        for i in 0..1_000_000usize {
-            if let Routed::Found(m) = routing.route(&heads[i % heads.len()]) { found += m.route.index() & 1 | 2; }
-        }
-        println!("{count}: build {built:?} lookup {:?} {found}", start.elapsed() / 1_000_000);
-    }
-}

@@ -1,0 +1,44 @@
+//! Stories of requests through a gateway in the test's own process.
+
+mod connections;
+mod client_address;
+mod errors;
+mod hooks;
+mod http10;
+mod limits;
+mod logs;
+mod metrics;
+mod order;
+mod proxying;
+mod regressions;
+mod reload;
+mod request_id;
+mod smuggling;
+mod streaming;
+mod upstreams;
+
+use tidegate_headers::Headers;
+use tidegate_routing::Routing;
+use tidegate_testkit::{GatewayBuilder, Upstream, gateway};
+
+/// The gateway as the binary has it.
+fn tidegate() -> GatewayBuilder {
+    gateway().router::<Routing>().plugin::<Headers>()
+}
+
+/// A configuration that sends everything to one upstream.
+fn all_to(upstream: &Upstream) -> String {
+    route_to(&upstream.target(), "")
+}
+
+/// The same, with more in the route.
+fn all_to_with(upstream: &Upstream, route: &str) -> String {
+    route_to(&upstream.target(), route)
+}
+
+fn route_to(target: &str, route: &str) -> String {
+    format!(
+        "upstreams:\n  app:\n    targets: [\"{target}\"]\nrouting:\n  routes:\n    - name: all\n      upstream: app\n{}\n",
+        route.lines().map(|line| format!("      {line}\n")).collect::<String>()
+    )
+}
