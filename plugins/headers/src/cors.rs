@@ -66,9 +66,7 @@ impl Cors {
     pub(crate) fn preflight(&self, method: &Method, headers: &HeaderMap) -> Preflight {
         match is_preflight(method, headers) {
             false => Preflight::No,
-            true if self.origin(headers).is_some_and(|origin| self.origins.has(origin.as_bytes())) => {
-                Preflight::Allowed
-            }
+            true if origin(headers).is_some_and(|origin| self.origins.has(origin.as_bytes())) => Preflight::Allowed,
             true => Preflight::Refused,
         }
     }
@@ -107,19 +105,13 @@ impl Cors {
 
     /// Whether the page may read the answer; if so, the answer says it.
     fn allow_origin(&self, headers: &HeaderMap, head: &mut impl Fields) -> Result<bool> {
-        let allowed = match (&self.origins, self.origin(headers)) {
+        let allowed = match (&self.origins, origin(headers)) {
             (Origins::Any, _) => HeaderValue::from_static("*"),
             (Origins::Listed(_), Some(origin)) if self.origins.has(origin.as_bytes()) => origin.clone(),
             (Origins::Listed(_), _) => return Ok(false),
         };
         head.put(&self.names.allow_origin, allowed)?;
         Ok(true)
-    }
-
-    /// The request's origin; more than one is none.
-    fn origin<'h>(&self, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
-        let mut origins = headers.get_all(header::ORIGIN).iter();
-        origins.next().filter(|_| origins.next().is_none())
     }
 
     fn answer_preflight(&self, headers: &HeaderMap, head: &mut impl Fields) -> Result<()> {
@@ -156,6 +148,12 @@ fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::OPTIONS
         && headers.contains_key(header::ORIGIN)
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The request's origin; more than one is none.
+fn origin(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    origins.next().filter(|_| origins.next().is_none())
 }
 
 fn varies_by_origin(headers: &HeaderMap) -> bool {
