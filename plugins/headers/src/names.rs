@@ -18,7 +18,7 @@ pub(crate) enum Spelling {
 impl Spelling {
     fn fold(self, byte: u8) -> u8 {
         match (self, byte) {
-            (Spelling::AnySeparator, b'_') => b'_',
+            (Spelling::AnySeparator, b'_') => b'-',
             (_, byte) => byte,
         }
     }

@@ -164,7 +164,7 @@ fn is_simple(path: &str) -> bool {
         && path.bytes().all(|byte| {
             let doubled = byte == b'/' && before == b'/';
             before = byte;
-             (byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'~' | b':' | b'@' | b','))
+            !doubled && (byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'~' | b':' | b'@' | b','))
         })
 }
 
