@@ -14,6 +14,7 @@ pub struct BuildCx<'a> {
     kept: &'a Retained,
     kept_before: Option<&'a Retained>,
     tasks: &'a mut Vec<Task>,
+    listeners: &'a [String],
 }
 
 impl<'a> BuildCx<'a> {
@@ -26,7 +27,19 @@ impl<'a> BuildCx<'a> {
         kept: (&'a Retained, Option<&'a Retained>),
         tasks: &'a mut Vec<Task>,
     ) -> Self {
-        Self { plugin, clock, metrics, stores, kept: kept.0, kept_before: kept.1, tasks }
+        Self { plugin, clock, metrics, stores, kept: kept.0, kept_before: kept.1, tasks, listeners: &[] }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_listeners(mut self, listeners: &'a [String]) -> Self {
+        self.listeners = listeners;
+        self
+    }
+
+    /// The names of the gateway's listeners; empty when they could not be read, which is reported already.
+    pub fn listeners(&self) -> &'a [String] {
+        self.listeners
     }
 
     /// The clock for everything that depends on time; tests turn it by hand.

@@ -8,7 +8,7 @@ use tidegate_core::{
     BuildCx, Clock, ConfigError, EndpointOffer, MetricError, Metrics, Retained, Route, RouteId, RouteSpec, RouteTable, Serve,
     Stores, Task,
 };
-use tidegate_listener::Listener;
+use tidegate_listener::{Listener, ListenerConfig};
 use tidegate_upstream::{Pool, Upstreams};
 use tokio::sync::watch;
 
@@ -85,16 +85,20 @@ pub(crate) fn build(
     let retained = Retained::new();
     let mut tasks = Vec::new();
     let kept = (&retained, before.map(|before| &before.retained));
+    let listeners = settings.as_ref().map(|settings| settings.listeners.iter().map(ListenerConfig::name).collect());
+    let listeners: Vec<String> = listeners.unwrap_or_default();
+
     let mut table = RouteTable::new();
     let router = {
-        let mut cx =
-            BuildCx::new(router_kind.name(), &parts.clock, &parts.metrics, &stores, kept, &mut tasks);
+        let cx = BuildCx::new(router_kind.name(), &parts.clock, &parts.metrics, &stores, kept, &mut tasks);
+        let mut cx = cx.with_listeners(&listeners);
         let section = section(root, router_kind.name());
         errors.collect(router_kind.build(&section, &mut table, &mut cx))
     };
     let mut sections = Vec::new();
     for kind in &parts.plugins {
-        let mut cx = BuildCx::new(kind.name(), &parts.clock, &parts.metrics, &stores, kept, &mut tasks);
+        let cx = BuildCx::new(kind.name(), &parts.clock, &parts.metrics, &stores, kept, &mut tasks);
+        let mut cx = cx.with_listeners(&listeners);
         sections.extend(errors.collect(build_section(kind.as_ref(), root, &mut cx)));
     }
     let Some(settings) = settings else { return Err(errors) };

@@ -54,7 +54,7 @@ pub use version::{VersionConfig, VersionSource, VersioningConfig};
 use host::BadHost;
 use http::header::HOST;
 use table::Table;
-use tidegate_core::{BuildCx, ConfigErrors, Explanation, Match, RequestHead, RouteId, RouteTable, Routed, Router};
+use tidegate_core::{BuildCx, ConfigError, ConfigErrors, ConfigPath, Explanation, Match, RequestHead, RouteId, RouteTable, Routed, Router};
 use version::Versions;
 
 /// The router: hosts, paths, methods, headers and more, the most specific route first.
@@ -81,7 +81,8 @@ impl Router for Routing {
     const NAME: &'static str = "routing";
     type Config = RoutingConfig;
 
-    fn build(config: RoutingConfig, specs: &mut RouteTable, _: &mut BuildCx<'_>) -> Result<Self, ConfigErrors> {
+    fn build(config: RoutingConfig, specs: &mut RouteTable, cx: &mut BuildCx<'_>) -> Result<Self, ConfigErrors> {
+        known_listeners(&config, cx.listeners())?;
         Self::from_config(&config, specs)
     }
 
@@ -147,4 +148,19 @@ fn clean_host<'a>(head: &RequestHead<'a>, buffer: &'a mut [u8; host::LONGEST]) -
     // A `Host` that is no text is shown as none at all.
     let illegible = head.authority.is_empty() && head.headers.get(HOST).is_some_and(|host| !host.is_empty());
     if illegible { Err(BadHost) } else { host::clean(head.authority, buffer) }
+}
+
+/// A route on a listener that isn't there would never be taken.
+fn known_listeners(config: &RoutingConfig, known: &[String]) -> Result<(), ConfigErrors> {
+    let mut errors = ConfigErrors::new();
+    // Listeners that could not be read are reported by whoever reads them.
+    let routes = config.routes.iter().enumerate().filter(|_| !known.is_empty());
+    for (index, route) in routes {
+        for name in route.matches.listener.iter().filter(|name| !known.contains(name)) {
+            let path = ConfigPath::root().key("routes").index(index).key("match").key("listener");
+            let error = ConfigError::at(path, format!("no listener is called `{name}`"));
+            errors.push(error.help(format!("there are: {}", known.join(", "))));
+        }
+    }
+    errors.into_result(())
 }

@@ -44,3 +44,17 @@ async fn conflicts_are_reported_with_line_and_place() {
         assert!(errors.contains(part), "{part:?} is not in:\n{errors}");
     }
 }
+
+#[tokio::test]
+async fn a_listener_that_is_not_there_is_refused() {
+    let yaml = r#"
+listeners: [{ name: main, bind: "127.0.0.1:0" }]
+routing:
+  routes:
+    - { name: one, match: { listener: [main, mian] }, reply: {} }
+"#;
+    let errors = gateway().router::<tidegate_routing::Routing>().try_start(yaml).await.expect_err("a typo");
+    for part in ["routing.routes[0].match.listener: no listener is called `mian`", "there are: main"] {
+        assert!(errors.contains(part), "{part:?} is not in:\n{errors}");
+    }
+}
