@@ -34,7 +34,7 @@ fn main() {
         eprintln!("usage: bare_pingora LISTEN_PORT UPSTREAM_PORT");
         std::process::exit(2);
     };
-    let mut peer = HttpPeer::new(([127, 0, 0, 1], upstream), false, String::new());
+    let mut peer = HttpPeer::new((std::net::Ipv4Addr::LOCALHOST, upstream), false, String::new());
     let options = &mut peer.options;
     options.connection_timeout = Some(Duration::from_secs(5));
     options.total_connection_timeout = Some(Duration::from_secs(5));

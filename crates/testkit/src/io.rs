@@ -106,6 +106,11 @@ impl Reader {
         Ok(self.buffer.split_to(count).freeze())
     }
 
+    /// Ends when the other end has: closed, reset, or said that it sends no more. What comes until then is kept.
+    pub(crate) async fn hung_up(&mut self) {
+        while matches!(self.fill().await, Ok(true)) {}
+    }
+
     /// Starts a body.
     pub(crate) fn body(&mut self, framing: Framing) -> BodyReader<'_> {
         let left = match framing {

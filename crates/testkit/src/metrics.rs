@@ -24,12 +24,18 @@ impl Metrics {
 
     /// The sum of all series of `name` that have these labels, whatever else they have; 0 when there is none.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.matching(name, labels).map(|series| series.value).sum()
+        // An empty `sum()` is -0.0.
+        self.matching(name, labels).fold(0.0, |sum, series| sum + series.value)
     }
 
     /// All series of `name`.
     pub fn series<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Series> {
         self.matching(name, &[])
+    }
+
+    /// All series, in the order of the scrape.
+    pub fn iter(&self) -> impl Iterator<Item = &Series> {
+        self.0.iter()
     }
 
     /// How many series there are.

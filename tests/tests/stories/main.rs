@@ -14,6 +14,7 @@ mod regressions;
 mod reload;
 mod request_id;
 mod smuggling;
+mod scratch;
 mod streaming;
 mod upstreams;
 

@@ -96,7 +96,7 @@ async fn a_hundred_mebibytes_go_up_and_down_whole() {
         gateway.post("/up").generated(100 * MIB).by(http).send().await.expect(200);
         gateway.post("/up").generated_chunked(100 * MIB).by(http).send().await.expect(200);
         for request in app.wait_for(2).await {
-            assert_eq!((request.check.length(), request.check.is_intact()), (100 * MIB, true), "{http:?}");
+            assert_eq!((request.check.length(), request.check.is_intact()), (100 * MIB, true), "{http:?} {request:#?}");
         }
         for path in ["/down", "/down/chunked"] {
             let down = gateway.request(Method::GET, path).by(http).download().await;

@@ -97,11 +97,16 @@ impl H2Client {
 
     /// Opens a stream with the head of `call`; what it carries is left to the test.
     pub async fn begin(&mut self, call: &Call) -> Exchange {
+        self.try_begin(call).await.unwrap_or_else(|error| panic!("no stream: {error}"))
+    }
+
+    /// The same; an error when the server takes no more streams.
+    pub async fn try_begin(&mut self, call: &Call) -> Result<Exchange, h2::Error> {
         let mut call = call.clone();
         if matches!(call.payload, crate::call::Payload::None) {
             call.payload = crate::call::Payload::Chunks(Vec::new());
         }
-        self.start(&call).await.unwrap_or_else(|error| panic!("no stream: {error}"))
+        self.start(&call).await
     }
 
     async fn start(&mut self, call: &Call) -> Result<Exchange, h2::Error> {
@@ -183,15 +188,16 @@ impl Incoming {
     }
 }
 
+/// An empty frame carries the end and nothing else, so it is no piece.
 async fn next(body: &mut RecvStream) -> Result<Option<Bytes>, h2::Error> {
-    match within("a piece of the answer", body.data()).await {
-        None => Ok(None),
-        Some(piece) => {
-            let piece = piece?;
-            body.flow_control().release_capacity(piece.len())?;
-            Ok(Some(piece))
+    while let Some(piece) = within("a piece of the answer", body.data()).await {
+        let piece = piece?;
+        body.flow_control().release_capacity(piece.len())?;
+        if !piece.is_empty() {
+            return Ok(Some(piece));
         }
     }
+    Ok(None)
 }
 
 async fn read_all(response: http::Response<RecvStream>, keep: bool) -> Result<Download, h2::Error> {

@@ -67,60 +67,42 @@ impl Turn<'_> {
         for (status, headers) in std::mem::take(&mut self.script.interim) {
             self.writer.write(head(status, &headers).as_bytes()).await?;
         }
+        if matches!(self.script.body, Body::Echo) {
+            return self.echo().await;
+        }
         if self.script.reads_first() {
             while self.next_piece().await?.is_some() {}
         }
-        if let Some(before) = self.script.before.take() {
-            match act(&before).await {
-                Some(Cut::Close) => return Ok(Next::End),
-                Some(Cut::Reset) => return Ok(Next::Reset),
-                None => {}
-            }
+        let Self { reader, writer, script, request, framing, .. } = self;
+        let answer = Answering { writer, script: &script, request: &request, framing }.run();
+        if !script.reads_first() {
+            return answer.await;
         }
-        if let Body::Raw(bytes) = &self.script.body {
-            self.writer.write(bytes).await?;
-            return Ok(Next::End);
+        tokio::select! {
+            next = answer => next,
+            // Nobody waits for the rest, or for what will never come.
+            () = reader.hung_up() => Ok(Next::End),
         }
-        self.answer().await
     }
 
-    async fn answer(&mut self) -> io::Result<Next> {
-        let head = self.head();
+    /// The head and each piece of the body, as it comes.
+    async fn echo(&mut self) -> io::Result<Next> {
+        let answering = Answering {
+            writer: &mut *self.writer,
+            script: &self.script,
+            request: &self.request,
+            framing: self.framing,
+        };
+        let chunked = answering.is_chunked();
+        let head = answering.head();
         self.writer.write(head.as_bytes()).await?;
-        if self.request.method == "HEAD" {
-            return Ok(Next::Request);
+        while let Some(piece) = self.next_piece().await? {
+            write_piece(self.writer, &piece, chunked).await?;
         }
-        let chunked = self.is_chunked();
-        match self.send_body(chunked).await? {
-            Some(Cut::Close) => return Ok(Next::End),
-            Some(Cut::Reset) => return Ok(Next::Reset),
-            None => {}
+        if chunked && self.request.method != "HEAD" {
+            self.writer.write(b"0\r\n\r\n").await?;
         }
-        if chunked {
-            let mut end = "0\r\n".to_owned();
-            push(&mut end, &self.script.trailers);
-            end.push_str("\r\n");
-            self.writer.write(end.as_bytes()).await?;
-        }
-        let open = !self.script.close && self.script.framing != Framed::UntilClose;
-        Ok(if open { Next::Request } else { Next::End })
-    }
-
-    async fn send_body(&mut self, chunked: bool) -> io::Result<Option<Cut>> {
-        if matches!(self.script.body, Body::Echo) {
-            while let Some(piece) = self.next_piece().await? {
-                write_piece(self.writer, &piece, chunked).await?;
-            }
-            return Ok(None);
-        }
-        let mut pieces = Pieces::new(&self.script);
-        loop {
-            match pieces.next().await {
-                Ok(Some(piece)) => write_piece(self.writer, &piece, chunked).await?,
-                Ok(None) => return Ok(None),
-                Err(cut) => return Ok(Some(cut)),
-            }
-        }
+        Ok(Next::Request)
     }
 
     /// The next piece of the request's body, recorded.
@@ -138,9 +120,60 @@ impl Turn<'_> {
         }
         Ok(piece)
     }
+}
+
+/// The answer to a request whose body has been read, or never will be.
+struct Answering<'a> {
+    writer: &'a mut Writer,
+    script: &'a Script,
+    request: &'a Recorded,
+    framing: Framing,
+}
+
+impl Answering<'_> {
+    async fn run(mut self) -> io::Result<Next> {
+        if let Some(before) = &self.script.before {
+            match act(before).await {
+                Some(Cut::Close) => return Ok(Next::End),
+                Some(Cut::Reset) => return Ok(Next::Reset),
+                None => {}
+            }
+        }
+        if let Body::Raw(bytes) = &self.script.body {
+            self.writer.write(bytes).await?;
+            return Ok(Next::End);
+        }
+        let head = self.head();
+        self.writer.write(head.as_bytes()).await?;
+        if self.request.method == "HEAD" {
+            return Ok(Next::Request);
+        }
+        self.body().await
+    }
+
+    async fn body(&mut self) -> io::Result<Next> {
+        let chunked = self.is_chunked();
+        let mut pieces = Pieces::new(self.script);
+        loop {
+            match pieces.next().await {
+                Ok(Some(piece)) => write_piece(self.writer, &piece, chunked).await?,
+                Ok(None) => break,
+                Err(Cut::Close) => return Ok(Next::End),
+                Err(Cut::Reset) => return Ok(Next::Reset),
+            }
+        }
+        if chunked {
+            let mut end = "0\r\n".to_owned();
+            push(&mut end, &self.script.trailers);
+            end.push_str("\r\n");
+            self.writer.write(end.as_bytes()).await?;
+        }
+        let open = !self.script.close && self.script.framing != Framed::UntilClose;
+        Ok(if open { Next::Request } else { Next::End })
+    }
 
     fn head(&self) -> String {
-        let script = &self.script;
+        let script = self.script;
         let mut headers = script.headers.clone();
         let says = |name: &str| script.headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
         let bodiless = (100..200).contains(&script.status) || script.status == 204 || script.status == 304;

@@ -266,7 +266,7 @@ impl Script {
     /// The place where something happens in the body, if it is within the next `length` bytes from `offset`.
     pub(super) fn act_within(&self, offset: u64, length: u64) -> Option<(u64, &Act)> {
         let (at, act) = self.at.as_ref()?;
-        (*at >= offset && *at < offset + length).then_some((*at - offset, act))
+        (*at >= offset && *at < offset + length).then(|| (*at - offset, act))
     }
 }
 
