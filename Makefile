@@ -47,7 +47,11 @@ build: # the binary, for the scripts
 examples: # built and tested as their authors would: by their own lock files
 	@set -e; for example in $(EXAMPLES); do \
 		echo "== examples/$$example"; \
-		(cd examples/$$example && $(CARGO) fmt --check && $(CARGO) test --locked); \
+		cd examples/$$example; \
+		$(CARGO) fmt --check; \
+		$(CARGO) clippy --all-targets --locked -- -D warnings; \
+		$(CARGO) test --locked; \
+		cd ../..; \
 	done
 
 fmt: ## format everything
@@ -69,9 +73,11 @@ lock: ## after a change of dependencies: the lock files of examples follow the w
 
 bench: ## what it costs: per plugin and hook, per route, and beside bare Pingora, nginx and HAProxy
 	@scripts/need bench
-	$(CARGO) bench -p tidegate-benches
-	benches/compare
+	$(CARGO) bench --locked -p tidegate-benches
+	$(CARGO) build --release --locked -p tidegate-bin -p tidegate-benches
+	python3 benches/compare/compare.py --callgrind --bin $(CARGO_TARGET_DIR)/release
 
 soak: ## a reload every 100 ms for 30 s under load: no error, no growth
 	@scripts/need bench
-	$(CARGO) run --release -p tidegate-benches --bin soak
+	$(CARGO) build --release --locked -p tidegate-bin
+	python3 benches/compare/reload.py --bin $(CARGO_TARGET_DIR)/release

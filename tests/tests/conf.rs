@@ -8,9 +8,11 @@ use tempfile::TempDir;
 use tidegate::{ConfigSource, Gateway, Running};
 use tidegate_headers::Headers;
 use tidegate_routing::Routing;
-use tidegate_testkit::{Answer, Call, Certs, Client, Upstream, call, certs, upstream};
+use tidegate_testkit::{Answer, Call, Certs, Client, H2Client, Upstream, call, certs, upstream};
 
 const HOST: &str = "app.test";
+/// The port of gRPC servers, which speak HTTP/2.
+const GRPC: u16 = 50051;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_starts_and_listens_where_it_says() {
@@ -22,6 +24,24 @@ async fn every_example_starts_and_listens_where_it_says() {
         let bound = example.gateway.addresses().len() + usize::from(example.gateway.admin_address().is_some());
         assert_eq!(bound, listeners, "{name}");
     }
+}
+
+#[tokio::test]
+async fn whole_configurations_in_the_manual_are_good() {
+    let mut found = 0;
+    for page in ["../README.md", "getting-started.md"] {
+        let text = std::fs::read_to_string(folder().join("../docs").join(page)).expect("a page");
+        for block in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            let indent = block.len() - block.trim_start().len();
+            let yaml: String = block.lines().map(|line| line.get(indent..).unwrap_or("").to_owned() + "\n").collect();
+            if yaml.contains("listeners:") {
+                found += 1;
+                let gateway = Gateway::new().router::<Routing>().plugin::<Headers>();
+                gateway.check(&ConfigSource::yaml(&*yaml)).unwrap_or_else(|error| panic!("{page}:\n{error}"));
+            }
+        }
+    }
+    assert_eq!(found, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +83,8 @@ async fn path_routing_sends_each_path_to_its_service() {
         example.get("main", path).await.came_from(ports, path);
     }
     example.get("main", "/v1/users-export").await.expect(404);
-    example.send("main", call(Method::POST, "/v1/docs/a").host(HOST)).await.expect(405);
+    // Docs are read only, so this is no route of theirs, and what is left of the API is a 404.
+    example.send("main", call(Method::POST, "/v1/docs/a").host(HOST)).await.expect(404);
     assert_eq!(example.upstream(3005).requests().last().expect("a request").path(), "/", "/admin is stripped");
 }
 
@@ -134,6 +155,29 @@ async fn cors_is_for_the_named_origins_and_preflights_stay_here() {
     let forged = call(Method::GET, "/things").host(HOST).header("X-User-ID", "admin");
     example.send("main", forged).await.came_from(&[3000], "/things");
     assert!(!example.upstream(3000).request().headers.has("x-user-id"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grpc_and_websocket_paths_have_the_upstreams_that_speak_them() {
+    let example = start("websocket-grpc").await;
+    let address = example.gateway.address("grpc").expect("it listens");
+    let asked =
+        call(Method::POST, "/helloworld.Greeter/SayHello").host(HOST).header("content-type", "application/grpc");
+    H2Client::connect(address).await.send(asked).await.came_from(&[GRPC], "gRPC");
+    example.get("main", "/chat").await.came_from(&[3000], "/chat");
+    example.get("main", "/events/prices").await.came_from(&[3001], "/events/prices");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_only_the_proxies_word_counts() {
+    let example = start("behind-a-proxy").await;
+    let forged =
+        call(Method::GET, "/").host(HOST).header("X-Forwarded-For", "192.0.2.1").header("X-Request-ID", "mine");
+    let answer = example.send("main", forged).await;
+    assert_ne!(answer.header("x-request-id"), Some("mine"));
+    answer.came_from(&[3000], "/");
+    assert_eq!(example.upstream(3000).request().header("x-forwarded-for"), Some("127.0.0.1"));
+    example.get("main", "/alive").await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -272,6 +316,9 @@ async fn try_start(name: &str) -> Result<Example, String> {
     if !text.contains("\naccess_log:") {
         text.push_str("access_log: off\n");
     }
+    // Not into the test's own output.
+    let log = folder.path().join("access.log");
+    text = text.replace("\naccess_log: {", &format!("\naccess_log: {{ to: {{ file: {log:?} }},"));
     let path = folder.path().join("tidegate.yaml");
     std::fs::write(&path, &text).expect("written");
     let gateway = Gateway::new().router::<Routing>().plugin::<Headers>();
@@ -290,7 +337,8 @@ async fn freed(text: &str, upstreams: &mut BTreeMap<u16, Upstream>) -> String {
             (true, false) => "127.0.0.1:0".to_owned(),
             (true, true) => free_address(),
             (false, _) => {
-                let server = upstream().reply("*", format!("upstream {port}")).start().await;
+                let server = upstream().reply("*", format!("upstream {port}"));
+                let server = if port == GRPC { server.h2() } else { server }.start().await;
                 let host = address.split(':').next().unwrap_or_default();
                 let target = server.target().replace("127.0.0.1", host);
                 upstreams.insert(port, server);

@@ -70,6 +70,11 @@ async fn an_empty_message_is_refused_with_its_place() {
     assert!(error.contains("all.plugins.maintenance.message") && error.contains(":2:"), "{error}");
 }
 
+#[tokio::test]
+async fn the_configuration_beside_this_crate_is_good() {
+    assert_eq!(with_the_plugin().check(include_str!("../gateway.yaml")), Ok(()));
+}
+
 /// Sections begin at the first column.
 fn dedent(yaml: &str) -> String {
     yaml.lines().map(|line| line.trim_start().to_owned() + "\n").collect()

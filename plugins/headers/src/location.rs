@@ -114,26 +114,17 @@ struct Scope<'a> {
 impl Scope<'_> {
     fn reference(&self, text: &str) -> Option<String> {
         let target = Absolute::parse(text)?;
-        let led = self.is_downgrade(&target) || self.is_upstreams(&target) || self.internal.has(target.host);
-        (led && !self.is_here(&target)).then(|| self.here(target.rest))
+        let led = match same_authority(&target, self.client.authority) {
+            true => self.is_downgrade(&target),
+            false => same_authority(&target, self.upstreams) || self.internal.has(target.host),
+        };
+        led.then(|| self.here(target.rest))
     }
 
     /// An upstream that was given the client's own host, and does not know that the client used TLS, says `http://`.
+    /// One that sends a client from plain HTTP to TLS means it.
     fn is_downgrade(&self, target: &Absolute<'_>) -> bool {
-        self.client.scheme == Scheme::Https && target.scheme == Some(Scheme::Http) && self.is_clients(target)
-    }
-
-    /// Never so for the client's own host: an upstream that sends a client from plain HTTP to TLS means it.
-    fn is_upstreams(&self, target: &Absolute<'_>) -> bool {
-        same_authority(target, self.upstreams) && !self.is_clients(target)
-    }
-
-    fn is_clients(&self, target: &Absolute<'_>) -> bool {
-        same_authority(target, self.client.authority)
-    }
-
-    fn is_here(&self, target: &Absolute<'_>) -> bool {
-        self.is_clients(target) && !self.is_downgrade(target)
+        self.client.scheme == Scheme::Https && target.scheme == Some(Scheme::Http)
     }
 
     fn here(&self, rest: &str) -> String {

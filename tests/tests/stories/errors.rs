@@ -31,6 +31,28 @@ async fn assert_logged(gateway: &TestGateway, status: u16, code: &str) {
 }
 
 #[tokio::test]
+async fn what_the_listener_refuses_has_the_same_shape_and_names_nobody() {
+    let gateway = tidegate().start("routing: { routes: [{ reply: { body: a } }] }").await;
+    for request in [
+        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "GET /?q=\"quoted\" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET /\u{e9} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\nConnection: close\r\n\r\n",
+        "TRACE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    ] {
+        let answer = gateway.raw(request).await;
+        let status = answer.status().unwrap_or_default();
+        if status == 200 {
+            continue;
+        }
+        assert!((400..500).contains(&status), "{request:?}: {}", answer.text());
+        let text = answer.text();
+        assert!(!text.contains("ingora"), "{request:?}: {text}");
+        assert!(text.contains("application/problem+json") && text.contains("\"title\":"), "{request:?}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_refused_connection_is_502() {
     let refusing = refusing();
     for http in Http::BOTH {

@@ -69,7 +69,7 @@ async fn a_client_can_not_forge_a_line_or_a_field() {
     let app = upstream().reply("*", "ok").start().await;
     let gateway = tidegate().start(&all_to(&app)).await;
     let agent = "x\",\"status\":999,\"y\":\"\\\u{e9}";
-    gateway.request(Method::GET, "/a%0d%0a%22b?x=\"%0a\"").header("User-Agent", agent).send().await;
+    gateway.request(Method::GET, "/a%0d%0a%22b?x=%22%0a%22").header("User-Agent", agent).send().await;
     let lines = gateway.access_log(1).await;
     assert_eq!(lines.len(), 1, "{lines:?}");
     let line: serde_json::Value = serde_json::from_str(&lines[0]).expect("JSON");

@@ -14,7 +14,6 @@ mod regressions;
 mod reload;
 mod request_id;
 mod smuggling;
-mod scratch;
 mod streaming;
 mod upstreams;
 

@@ -96,7 +96,7 @@ async fn a_hundred_mebibytes_go_up_and_down_whole() {
         gateway.post("/up").generated(100 * MIB).by(http).send().await.expect(200);
         gateway.post("/up").generated_chunked(100 * MIB).by(http).send().await.expect(200);
         for request in app.wait_for(2).await {
-            assert_eq!((request.check.length(), request.check.is_intact()), (100 * MIB, true), "{http:?} {request:#?}");
+            assert_eq!((request.check.length(), request.check.is_intact()), (100 * MIB, true), "{http:?}");
         }
         for path in ["/down", "/down/chunked"] {
             let down = gateway.request(Method::GET, path).by(http).download().await;
@@ -162,4 +162,43 @@ async fn connections_are_kept_on_both_sides() {
     }
     assert_eq!(app.requests().len(), 200);
     assert!(app.connections() <= 2, "{} connections for 200 requests", app.connections());
+}
+
+#[tokio::test]
+async fn a_body_ends_once_whatever_its_last_frame_holds() {
+    for h2_upstream in [false, true] {
+        let app = upstream().route("*", Script::echo());
+        let app = if h2_upstream { app.h2() } else { app }.start().await;
+        let yaml = all_to(&app);
+        let yaml = if h2_upstream { yaml.replace("    targets:", "    protocol: h2\n    targets:") } else { yaml };
+        let gateway = tidegate().start(&yaml).await;
+        let (mut h1, mut h2) = (gateway.connect().await, gateway.connect_h2().await);
+        for turn in 0..3 {
+            // HTTP/2 says the end in an empty frame, and HTTP/1 in a chunk that must not come twice.
+            let chunks = || call(Method::POST, "/").chunks(["one ", "two"]);
+            assert_eq!(h2.send(chunks()).await.expect(200).text(), "one two");
+            assert_eq!(h1.send(chunks()).await.expect(200).text(), "one two");
+            assert_eq!(h1.get("/").await.expect(200).text(), "");
+            let seen: Vec<_> = app.requests().into_iter().map(|request| request.method).collect();
+            assert_eq!(seen.len(), 3 * (turn + 1), "upstream by HTTP/2: {h2_upstream}, {seen:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_empty_frame_in_the_middle_ends_nothing() {
+    let app = upstream().route("*", Script::echo()).start().await;
+    let gateway = tidegate().start(&all_to(&app)).await;
+    let mut client = gateway.connect_h2().await;
+    let mut stream = client.begin(&call(Method::POST, "/")).await;
+    for piece in ["one", "", "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n", "", "two"] {
+        stream.send_frame(piece);
+    }
+    stream.finish();
+    let answer = stream.head().await;
+    assert_eq!(answer.status, 200);
+    let seen = app.wait_for(1).await.remove(0);
+    assert_eq!(seen.text(), "oneGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\ntwo");
+    client.get("/").await.expect(200);
+    assert_eq!(app.requests().len(), 2, "{:#?}", app.requests());
 }

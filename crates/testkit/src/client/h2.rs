@@ -137,6 +137,11 @@ impl Exchange {
         send_piece(&mut self.body, piece.into(), false).await.expect("the piece is sent");
     }
 
+    /// Sends a frame at once, be it empty; the server must have room for it.
+    pub fn send_frame(&mut self, piece: impl Into<Bytes>) {
+        self.body.send_data(piece.into(), false).expect("the frame is sent");
+    }
+
     /// Ends the request.
     pub fn finish(&mut self) {
         self.body.send_data(Bytes::new(), true).expect("the end is sent");
