@@ -1,18 +1,21 @@
 # Every command of this project. CI runs only these (.ci/run is `make test`).
 
-# What `make run` builds. The dev profile shares everything with `make test` and starts within minutes of a fresh clone;
-# release has one codegen unit and LTO, which takes many times as long to build. For real traffic: PROFILE=release.
-PROFILE ?= dev
 CARGO ?= cargo
 EXAMPLES := custom-plugin embed
+
+# What `make run` builds. The dev profile starts within minutes of a fresh clone; release has one codegen unit and LTO,
+# which takes many times as long to build. For real traffic: make run PROFILE=release.
+PROFILE ?= dev
 
 # Where Debian keeps servers, which users' PATH leaves out.
 export PATH := $(PATH):/usr/sbin:/sbin
 
 # Examples are workspaces of their own; with one target directory they share the dependencies they have in common.
 export CARGO_TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
-PROFILE_DIR := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
-export TIDEGATE := $(CARGO_TARGET_DIR)/$(PROFILE_DIR)/tidegate
+
+# The binary that the scripts ask.
+export TIDEGATE := $(CARGO_TARGET_DIR)/debug/tidegate
+run: export TIDEGATE := $(CARGO_TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/tidegate
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint fmt docs schema bench soak lock build examples
@@ -32,8 +35,9 @@ test: ## install what tests need, check formatting, lint, build, run every test
 	$(CARGO) test --workspace --locked
 	$(MAKE) examples
 
-lint: ## clippy without warnings, layering, generated files, example configs, wording
+lint: ## clippy and rustdoc without warnings, layering, generated files, example configs, wording
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	scripts/lint-layers
 	scripts/lint-text
 	$(MAKE) build
@@ -41,8 +45,9 @@ lint: ## clippy without warnings, layering, generated files, example configs, wo
 	scripts/check-conf
 	scripts/lint-coverage
 
-build: # the binary, for the scripts
-	$(CARGO) build --profile $(PROFILE) --locked -p tidegate-bin
+# All of the workspace in one go: packages by themselves would be built with other features, and so all over again.
+build: # everything that tests need, the binary too
+	$(CARGO) test --workspace --locked --no-run
 
 examples: # built and tested as their authors would: by their own lock files
 	@set -e; for example in $(EXAMPLES); do \
@@ -60,7 +65,6 @@ fmt: ## format everything
 
 docs: build ## write the generated pages again: docs/plugins, docs/reference.md, docs/cli.md, the schema
 	scripts/generate
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 
 schema: build ## write docs/schema/tidegate.json again
 	scripts/generate schema
