@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header, request, response};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -112,14 +112,16 @@ pub(crate) fn may_try_another(exchange: &Exchange) -> bool {
 
 /// The head the upstream gets.
 pub(crate) fn upstream_request(session: &mut Session, exchange: &mut Exchange, head: &mut RequestHeader) -> Fallible<()> {
-    normalise_target(exchange, head)?;
+    let mut parts = request_parts(head);
+    normalise_target(exchange, &mut parts)?;
     let authority = head_of(session, &exchange.request).authority;
     let peer = exchange.connection().peer.map(|peer| peer.ip());
-    client::forward(exchange.trusted, peer, authority, exchange.request.scheme, head)
-        .map_err(|error| Error::because(ErrorType::InternalError, "X-Forwarded-For", error))?;
+    client::forward(exchange.trusted, peer, authority, exchange.request.scheme, &mut parts.headers)
+        .map_err(|error| Error::because(ErrorType::InternalError, "X-Forwarded-Host", error))?;
     let id = exchange.request.facts.request_id.as_header().clone();
-    head.insert_header(exchange.generation.request_ids.wire_name(), id)?;
-    host(exchange, head)?;
+    parts.headers.insert(exchange.generation.request_ids.header(), id);
+    host(exchange, &mut parts);
+    *head = RequestHeader::from(parts);
     let (route, mut cx) = exchange.hooks(session);
     match route.chain.upstream_request(&mut cx, head) {
         Ok(()) => Ok(()),
@@ -130,31 +132,43 @@ pub(crate) fn upstream_request(session: &mut Session, exchange: &mut Exchange, h
     }
 }
 
+/// Takes the head without the spelling of its field names, which Pingora keeps in a second map that doubles the cost
+/// of each field added. The upstream gets them in lower case, as it does with HTTP/2; they mean the same
+/// (RFC 9110 section 5.1).
+fn request_parts(head: &mut RequestHeader) -> request::Parts {
+    let nothing = http::Request::new(()).into_parts().0;
+    let mut parts: request::Parts = std::mem::replace(head, RequestHeader::from(nothing)).into();
+    parts.headers.reserve(ADDED_FIELDS);
+    parts
+}
+
+/// How many fields are added to a request, by the gateway and by its plugins, before the map has to grow again.
+const ADDED_FIELDS: usize = 8;
+
 /// What was matched is what is sent: an upstream never sees a path that another route would have been for.
-fn normalise_target(exchange: &Exchange, head: &mut RequestHeader) -> Fallible<()> {
+fn normalise_target(exchange: &Exchange, parts: &mut request::Parts) -> Fallible<()> {
     let Some(path) = &exchange.request.path else { return Ok(()) };
-    let target = match head.uri.query() {
+    let target = match parts.uri.query() {
         Some(query) => [path, "?", query].concat(),
         None => path.to_string(),
     };
     let uri = Uri::builder().path_and_query(target).build();
-    head.set_uri(uri.map_err(|error| Error::because(ErrorType::InternalError, "normalised path", error))?);
+    parts.uri = uri.map_err(|error| Error::because(ErrorType::InternalError, "normalised path", error))?;
     Ok(())
 }
 
 /// `Host` as the pool wants it; HTTP/1.0 may have come without one, and HTTP/1.1 must not go without.
-fn host(exchange: &Exchange, head: &mut RequestHeader) -> Fallible<()> {
-    let Some(picked) = &exchange.picked else { return Ok(()) };
-    if let Some(host) = picked.host() {
-        return head.insert_header(header::HOST, host);
-    }
-    let authority = head.uri.authority().map(|authority| HeaderValue::from_str(authority.as_str()));
-    match authority {
+fn host(exchange: &Exchange, parts: &mut request::Parts) {
+    let Some(picked) = &exchange.picked else { return };
+    let authority = parts.uri.authority().map(|authority| HeaderValue::from_str(authority.as_str()));
+    let host = match (picked.host(), authority) {
+        (Some(host), _) => host.clone(),
         // An absolute-form target (RFC 9112 section 3.2.2), or HTTP/2: the authority is what Host must say.
-        Some(Ok(authority)) => head.insert_header(header::HOST, authority),
-        _ if head.headers.contains_key(header::HOST) => Ok(()),
-        _ => head.insert_header(header::HOST, HeaderValue::from_str(picked.target()).unwrap_or(NO_HOST)),
-    }
+        (None, Some(Ok(authority))) => authority,
+        (None, _) if parts.headers.contains_key(header::HOST) => return,
+        (None, _) => HeaderValue::from_str(picked.target()).unwrap_or(NO_HOST),
+    };
+    parts.headers.insert(header::HOST, host);
 }
 
 const NO_HOST: HeaderValue = HeaderValue::from_static("upstream");
@@ -168,6 +182,9 @@ pub(crate) async fn request_body(
 ) -> Fallible<()> {
     if end {
         exchange.body_expected = None;
+        // HTTP/2 may end a body with an empty frame. Pingora would write it to an HTTP/1 upstream as a last chunk, and
+        // then the last chunk: the second one would stand before the next request on that connection.
+        body.take_if(|body| body.is_empty());
     }
     if session.was_upgraded() {
         return Ok(());
@@ -221,18 +238,18 @@ pub(crate) async fn response(session: &mut Session, exchange: &mut Exchange, hea
     exchange.body_expected = None;
     exchange.answered_by = AnsweredBy::Upstream;
     exchange.status = head.status.as_u16();
-    if head.version < Version::HTTP_11 {
-        // The version is ours to say, not the upstream's (RFC 9110 section 2.5).
-        head.set_version(Version::HTTP_11);
-    }
+    let mut parts = response_parts(head);
+    // The version is ours to say, not the upstream's (RFC 9110 section 2.5).
+    parts.version = parts.version.max(Version::HTTP_11);
     if session.req_header().version < Version::HTTP_11 {
-        unchunk(session, head);
+        unchunk(session, &mut parts.headers);
     }
     if exchange.draining() {
         session.set_keepalive(None);
     }
     let id = exchange.request.facts.request_id.as_header().clone();
-    head.insert_header(exchange.generation.request_ids.wire_name(), id)?;
+    parts.headers.insert(exchange.generation.request_ids.header(), id);
+    *head = ResponseHeader::from(parts);
     exchange.response_seen = true;
     let (route, mut cx) = exchange.hooks(session);
     match route.chain.response(&mut cx, head).await {
@@ -244,6 +261,15 @@ pub(crate) async fn response(session: &mut Session, exchange: &mut Exchange, hea
     }
 }
 
+/// As [`request_parts`], the other way. A reason phrase of the upstream's own goes too: a client is to ignore it
+/// (RFC 9112 section 4).
+fn response_parts(head: &mut ResponseHeader) -> response::Parts {
+    let nothing = http::Response::new(()).into_parts().0;
+    let mut parts: response::Parts = std::mem::replace(head, ResponseHeader::from(nothing)).into();
+    parts.headers.reserve(ADDED_FIELDS);
+    parts
+}
+
 /// Another protocol from here on: silence is normal on it, so no read deadline, and no idle one.
 fn upgraded(session: &mut Session, exchange: &Exchange) {
     session.set_read_timeout(None);
@@ -253,8 +279,8 @@ fn upgraded(session: &mut Session, exchange: &Exchange) {
 }
 
 /// HTTP/1.0 knows no chunks (RFC 9112 section 6.1): the body ends with the connection.
-fn unchunk(session: &mut Session, head: &mut ResponseHeader) {
-    if head.remove_header(&header::TRANSFER_ENCODING).is_some() || !head.headers.contains_key(header::CONTENT_LENGTH) {
+fn unchunk(session: &mut Session, headers: &mut HeaderMap) {
+    if headers.remove(header::TRANSFER_ENCODING).is_some() || !headers.contains_key(header::CONTENT_LENGTH) {
         session.set_keepalive(None);
     }
 }

@@ -49,7 +49,8 @@ impl ProxyHttp for Proxy {
         let exchange = exchange(ctx)?;
         match admit(session, exchange).await {
             None => Ok(false),
-            Some(reply) => respond(session, exchange, reply).await.map(|()| true),
+            // Boxed: a future that contains this one is copied whole for each request, also for those that go on.
+            Some(reply) => Box::pin(respond(session, exchange, reply)).await.map(|()| true),
         }
     }
 
@@ -152,7 +153,7 @@ impl ProxyHttp for Proxy {
             Verdict::Answer(_) if session.response_written().is_some() => exchange.status,
             Verdict::Answer(reply) => {
                 session.set_keepalive(None);
-                match respond(session, exchange, reply).await {
+                match Box::pin(respond(session, exchange, reply)).await {
                     Ok(()) => exchange.status,
                     Err(_) => gone(session, exchange),
                 }

@@ -98,7 +98,7 @@ fn render(exchange: &Exchange, reply: Reply, session: &Session) -> (ResponseHead
         }
         _ => {}
     }
-    let _ = head.insert_header(exchange.generation.request_ids.wire_name(), request_id(exchange));
+    let _ = head.insert_header(exchange.generation.request_ids.header(), request_id(exchange));
     (head, payload)
 }
 

@@ -251,7 +251,7 @@ fn http_version(version: &[u8]) -> Result<Option<Version>, Refusal> {
 /// RFC 9112 section 3.2. Returns the host and port, if they are in there.
 fn request_target<'a>(method: &[u8], target: &'a [u8]) -> Result<Option<&'a [u8]>, Refusal> {
     const MALFORMED: Refusal = bad("the request target is malformed");
-    if !target.iter().all(|&byte| byte > b' ' && byte != 0x7f && byte != b'#') {
+    if !target.iter().all(|&byte| byte > b' ' && byte != 0x7f && byte != b'#') || !is_uri(target) {
         return Err(MALFORMED);
     }
     match target {
@@ -265,6 +265,13 @@ fn request_target<'a>(method: &[u8], target: &'a [u8]) -> Result<Option<&'a [u8]
             rest.get(..end).filter(|authority| is_authority(authority)).map(Some).ok_or(MALFORMED)
         }
     }
+}
+
+/// Some characters that no URI may have are sent all the same. Those that `http::Uri` doesn't forgive, Pingora would
+/// refuse with an answer of its own; the rest is the router's to encode.
+fn is_uri(target: &[u8]) -> bool {
+    let odd = |byte: &u8| matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
+    !target.iter().any(odd) || http::Uri::try_from(&*String::from_utf8_lossy(target)).is_ok()
 }
 
 /// What follows `prefix`, in whatever case it is written.

@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
+use http::header::InvalidHeaderValue;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use pingora_http::RequestHeader;
 use smallvec::SmallVec;
 use tidegate_core::Scheme;
 
 use super::{IpText, X_FORWARDED_FOR};
 
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Says in the upstream's request who sent it, and removes what the client itself said about that unless it is
@@ -20,21 +21,21 @@ pub(crate) fn forward(
     peer: Option<IpAddr>,
     authority: &str,
     scheme: Scheme,
-    upstream: &mut RequestHeader,
-) -> tidegate_core::Result<()> {
-    let chain = chain(trusted, peer, &upstream.headers);
+    upstream: &mut HeaderMap,
+) -> Result<(), InvalidHeaderValue> {
+    let chain = chain(trusted, peer, upstream);
     strip_claims(trusted, upstream);
-    // Names as text, because Pingora copies a `HeaderName` twice.
     match chain.is_empty() {
-        true => drop(upstream.remove_header(&X_FORWARDED_FOR)),
-        false => upstream.insert_header("X-Forwarded-For", &chain[..])?,
+        true => drop(upstream.remove(X_FORWARDED_FOR)),
+        false => drop(upstream.insert(X_FORWARDED_FOR, HeaderValue::from_bytes(&chain)?)),
     }
-    upstream.insert_header("X-Forwarded-Proto", HeaderValue::from_static(scheme.as_str()))?;
-    if !authority.is_empty() && !upstream.headers.contains_key(X_FORWARDED_HOST) {
-        match shared_host(authority, &upstream.headers) {
-            Some(host) => upstream.insert_header("X-Forwarded-Host", host)?,
-            None => upstream.insert_header("X-Forwarded-Host", authority)?,
-        }
+    upstream.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
+    if !authority.is_empty() && !upstream.contains_key(X_FORWARDED_HOST) {
+        let host = match shared_host(authority, upstream) {
+            Some(host) => host,
+            None => HeaderValue::from_str(authority)?,
+        };
+        upstream.insert(X_FORWARDED_HOST, host);
     }
     Ok(())
 }
@@ -63,11 +64,11 @@ fn shared_host(authority: &str, headers: &HeaderMap) -> Option<HeaderValue> {
     headers.get(header::HOST).filter(|host| host.as_bytes() == authority.as_bytes()).cloned()
 }
 
-fn strip_claims(trusted: bool, upstream: &mut RequestHeader) {
-    let claims = upstream.headers.keys().filter(|name| is_stripped(name.as_str(), trusted));
+fn strip_claims(trusted: bool, upstream: &mut HeaderMap) {
+    let claims = upstream.keys().filter(|name| is_stripped(name.as_str(), trusted));
     let claims: SmallVec<[HeaderName; 4]> = claims.cloned().collect();
     for name in &claims {
-        upstream.remove_header(name);
+        upstream.remove(name);
     }
 }
 
@@ -109,19 +110,21 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    fn request(fields: &[(&'static str, &'static str)]) -> RequestHeader {
-        let mut head = RequestHeader::build("GET", b"/", None).expect("a head");
-        for (name, value) in fields {
-            head.append_header(*name, *value).expect("a field");
+    fn request(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let field = |(name, value): &(&str, &'static str)| {
+            (name.parse::<HeaderName>().expect("a name"), HeaderValue::from_static(value))
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields.iter().map(field) {
+            headers.append(name, value);
         }
-        head
+        headers
     }
 
-    fn forwarded(trusted: bool, peer: Option<&str>, head: &mut RequestHeader) -> String {
-        forward(trusted, peer.map(ip), "shop.test:8443", Scheme::Https, head).expect("forwarded");
-        let mut wire = Vec::new();
-        head.header_to_h1_wire(&mut wire);
-        String::from_utf8(wire).expect("text")
+    fn forwarded(trusted: bool, peer: Option<&str>, headers: &mut HeaderMap) -> String {
+        forward(trusted, peer.map(ip), "shop.test:8443", Scheme::Https, headers).expect("forwarded");
+        let line = |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}\r\n", value.to_str().expect("text"));
+        headers.iter().map(line).collect()
     }
 
     #[test]
@@ -129,8 +132,8 @@ mod tests {
         let wire = forwarded(false, Some("192.0.2.1"), &mut request(&[("Host", "shop.test:8443")]));
         assert_eq!(
             wire,
-            "Host: shop.test:8443\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n\
-             X-Forwarded-Host: shop.test:8443\r\n"
+            "host: shop.test:8443\r\nx-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: https\r\n\
+             x-forwarded-host: shop.test:8443\r\n"
         );
     }
 
@@ -164,8 +167,8 @@ mod tests {
         let wire = forwarded(false, Some("2001:db8::1"), &mut head);
         assert!(!wire.contains("6.6.6."), "{wire}");
         assert_eq!(wire.matches("stays").count(), 4, "{wire}");
-        assert!(wire.contains("X-Forwarded-For: 2001:db8::1\r\n"), "{wire}");
-        assert!(wire.contains("X-Forwarded-Host: shop.test:8443\r\n"), "{wire}");
+        assert!(wire.contains("x-forwarded-for: 2001:db8::1\r\n"), "{wire}");
+        assert!(wire.contains("x-forwarded-host: shop.test:8443\r\n"), "{wire}");
     }
 
     #[test]
@@ -179,18 +182,18 @@ mod tests {
             ("X_Forwarded_For", "7.7.7.7"),
         ]);
         let wire = forwarded(true, Some("::ffff:10.0.0.1"), &mut head);
-        assert!(wire.contains("X-Forwarded-For: 6.6.6.6, 192.0.2.1, 10.1.1.1, 10.0.0.1\r\n"), "{wire}");
-        assert!(wire.contains("X-Forwarded-Host: outside.test\r\n"), "{wire}");
-        assert!(wire.contains("X-Forwarded-Port: 443\r\n"), "{wire}");
-        assert!(wire.contains("X-Forwarded-Proto: https\r\n"), "{wire}");
+        assert!(wire.contains("x-forwarded-for: 6.6.6.6, 192.0.2.1, 10.1.1.1, 10.0.0.1\r\n"), "{wire}");
+        assert!(wire.contains("x-forwarded-host: outside.test\r\n"), "{wire}");
+        assert!(wire.contains("x-forwarded-port: 443\r\n"), "{wire}");
+        assert!(wire.contains("x-forwarded-proto: https\r\n"), "{wire}");
         assert!(!wire.contains("7.7.7.7"), "{wire}");
     }
 
     #[test]
     fn a_unix_socket_adds_no_address() {
         let mut head = request(&[("X-Forwarded-For", "192.0.2.1")]);
-        assert!(forwarded(true, None, &mut head).contains("X-Forwarded-For: 192.0.2.1\r\n"));
+        assert!(forwarded(true, None, &mut head).contains("x-forwarded-for: 192.0.2.1\r\n"));
         let mut head = request(&[("X-Forwarded-For", "192.0.2.1")]);
-        assert!(!forwarded(false, None, &mut head).contains("X-Forwarded-For"));
+        assert!(!forwarded(false, None, &mut head).contains("x-forwarded-for"));
     }
 }
