@@ -1,4 +1,4 @@
-//! What a test of a Tidegate plugin needs: a gateway, upstreams that do as they are told, clients, a clock.
+#![doc = include_str!("../README.md")]
 
 #[cfg(feature = "alloc")]
 mod alloc;
@@ -35,5 +35,7 @@ pub use pattern::{PatternCheck, pattern};
 pub use process::{Program, ProgramBuilder, Redis, Signal, free_port, program, redis};
 pub use request::{Http, RawAnswer, Request};
 pub use routes::Routes;
-pub use upstream::{Events, Gate, Recorded, Refusing, Script, Upstream, UpstreamBuilder, events, gate, refusing, upstream};
+pub use upstream::{
+    Events, Gate, Recorded, Refusing, Script, Upstream, UpstreamBuilder, events, gate, refusing, upstream,
+};
 pub use wait::{DEADLINE, wait_until, wait_until_async, within};

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -20,8 +21,8 @@ pub struct ProgramBuilder {
 }
 
 /// The program `name`, which `package` brings where it is missing. Its arguments may use the port and the directory.
-pub fn program(name: impl Into<PathBuf>, package: &str) -> ProgramBuilder {
-    let program = name.into();
+pub fn program(name: impl AsRef<Path>, package: &str) -> ProgramBuilder {
+    let program = find(name.as_ref());
     let dir = tempfile::tempdir().expect("a directory");
     let mut command = Command::new(&program);
     command.current_dir(dir.path());
@@ -222,11 +223,28 @@ impl Redis {
     }
 }
 
-/// A port that nobody has just now. Another process may take it before its user does; there is no better way to give
-/// a port to a program that can't take an open socket.
+/// Where Debian keeps servers is not on every user's `PATH`.
+fn find(name: &Path) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let known = std::env::split_paths(&path).any(|dir| dir.join(name).exists());
+    let system = ["/usr/sbin", "/sbin"].map(|dir| Path::new(dir).join(name));
+    system.into_iter().find(|file| !known && file.exists()).unwrap_or_else(|| name.to_owned())
+}
+
+/// A port that nobody has just now, and that this process gives out once.
+///
+/// There is no better way to give a port to a program that can't take an open socket. It is below those that the kernel
+/// gives to sockets that ask for any (32768 and up), or another test's upstream would take it before the program does.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("bound").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Other test processes begin elsewhere.
+    let begin = (std::process::id() % 1000) as u16 * 20;
+    loop {
+        let port = 12_000 + begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -235,7 +253,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_is_started_heard_signalled_and_ended() {
-        let sh = program("sh", "dash").args(["-c", "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.01; done"]);
+        let sh =
+            program("sh", "dash").args(["-c", "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.01; done"]);
         let mut sh = sh.spawn();
         crate::wait_until("it is up", || sh.output().contains("up")).await;
         assert!(sh.resident_memory() > 0);
@@ -251,6 +270,13 @@ mod tests {
         client.write("PING\r\n").await;
         assert_eq!(client.bytes(7).await, "+PONG\r\n");
         assert!(redis.url().starts_with("redis://127.0.0.1:"));
+    }
+
+    #[test]
+    fn free_ports_are_different_and_not_the_kernel_s_to_give() {
+        let ports: std::collections::BTreeSet<u16> = (0..100).map(|_| free_port()).collect();
+        assert_eq!(ports.len(), 100);
+        assert!(ports.iter().all(|port| (12_000..32_000).contains(port)), "{ports:?}");
     }
 
     #[test]

@@ -105,7 +105,9 @@ impl<'a> Request<'a> {
     pub async fn try_send(self) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
         match (self.http, self.tls) {
             (Http::One, None) => Ok(Client::connect(self.addr).await.try_send(self.call).await?),
-            (Http::One, Some((certs, name))) => Ok(Client::tls(self.addr, name, certs).await.try_send(self.call).await?),
+            (Http::One, Some((certs, name))) => {
+                Ok(Client::tls(self.addr, name, certs).await.try_send(self.call).await?)
+            }
             (Http::Two, None) => Ok(H2Client::connect(self.addr).await.try_send(self.call).await?),
             (Http::Two, Some((certs, name))) => {
                 Ok(H2Client::tls(self.addr, name, certs).await.try_send(self.call).await?)

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use http::Method;
-use tidegate_testkit::{
-    Client, H2Client, Script, call, certs, events, gate, pattern, refusing, upstream, wait_until,
-};
+use tidegate_testkit::{Client, H2Client, Script, call, certs, events, gate, pattern, refusing, upstream, wait_until};
 
 #[tokio::test]
 async fn requests_are_recorded_byte_for_byte() {
@@ -126,8 +124,7 @@ async fn http2_and_tls_are_spoken() {
     let grpc = || Script::echo().header("content-type", "application/grpc").trailer("grpc-status", "0");
     let plain = upstream().route("*", grpc()).h2().start().await;
     let secure = upstream().route("*", grpc()).h2().tls(&leaf).start().await;
-    let clients =
-        [H2Client::connect(plain.addr()).await, H2Client::tls(secure.addr(), "users.test", &certs).await];
+    let clients = [H2Client::connect(plain.addr()).await, H2Client::tls(secure.addr(), "users.test", &certs).await];
     for mut client in clients {
         let answer = client.send(call(Method::POST, "/p.S/M").generated(400_000)).await;
         assert_eq!((answer.status, answer.trailers.get("grpc-status")), (200, Some("0")));

@@ -1,22 +1,30 @@
 //! Connections: their end, and what keeps them.
 
 use http::Method;
-use tidegate_testkit::{Script, call, gate, upstream, wait_until, wait_until_async};
+use tidegate_testkit::{Client, Script, call, gate, upstream, wait_until, wait_until_async};
 
 use crate::{all_to, tidegate};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_requests_need_no_more_than_a_few_connections_to_the_upstream() {
     let app = upstream().reply("*", "ok").start().await;
     let gateway = tidegate().start(&all_to(&app)).await;
-    let mut served = 0;
-    while served < 2_000 {
-        let mut client = gateway.connect().await;
-        for _ in 0..500 {
-            client.get("/").await.expect(200);
-            served += 1;
-        }
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let addr = gateway.addr();
+        clients.spawn(async move {
+            for _ in 0..5 {
+                let mut client = Client::connect(addr).await;
+                for _ in 0..500 {
+                    client.get("/").await.expect(200);
+                }
+            }
+        });
     }
+    while let Some(client) = clients.join_next().await {
+        client.expect("every request was answered");
+    }
+    assert_eq!(app.requests().len(), 10_000);
     assert!(app.connections() <= 20, "{} connections", app.connections());
 }
 
@@ -60,5 +68,6 @@ async fn a_slow_reader_holds_the_upstream_back_instead_of_filling_memory() {
     client.piece().await;
     drop(client);
     wait_until("the upstream to be let go", || app.open_connections() == 0).await;
-    wait_until_async("nothing in flight", async || gateway.metric("tidegate_requests_in_flight", &[]).await == 0.0).await;
+    wait_until_async("nothing in flight", async || gateway.metric("tidegate_requests_in_flight", &[]).await == 0.0)
+        .await;
 }

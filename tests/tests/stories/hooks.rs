@@ -129,7 +129,10 @@ async fn a_plugin_that_fails_before_the_upstream_never_lets_a_request_through() 
                 assert!(app.requests().iter().all(|request| !request.complete), "{hook} {how} {http:?} let it through");
                 let metric = format!("tidegate_plugin_{how}s_total");
                 assert_eq!(gateway.metric(&metric, &[("plugin", "faulty")]).await, 1.0, "{hook} {how} {http:?}");
-                assert!(gateway.access_log(1).await[0].contains("canary-cause"), "{hook} {how}: the cause is not logged");
+                assert!(
+                    gateway.access_log(1).await[0].contains("canary-cause"),
+                    "{hook} {how}: the cause is not logged"
+                );
                 gateway.post("/sound").by(http).body("x").send().await.expect(200);
             }
         }

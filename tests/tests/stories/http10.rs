@@ -17,7 +17,11 @@ async fn a_request_without_host_reaches_the_upstream_with_one() {
 
 #[tokio::test]
 async fn a_chunked_answer_is_unchunked_and_ends_with_the_connection() {
-    let app = upstream().route("/chunks", Script::chunks(["one ", "two ", "three"])).route("/big", Script::generated(300_000).chunked()).start().await;
+    let app = upstream()
+        .route("/chunks", Script::chunks(["one ", "two ", "three"]))
+        .route("/big", Script::generated(300_000).chunked())
+        .start()
+        .await;
     let gateway = tidegate().start(&all_to(&app)).await;
     for keep in ["", "Connection: keep-alive\r\n"] {
         let answer = gateway.raw(format!("GET /chunks HTTP/1.0\r\nHost: a\r\n{keep}\r\n")).await;

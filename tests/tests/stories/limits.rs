@@ -133,8 +133,9 @@ async fn a_body_that_stalls_is_given_up_and_the_upstream_let_go() {
 
 #[tokio::test]
 async fn connections_above_the_limit_are_turned_away_until_one_ends() {
-    let gateway =
-        tidegate().start(&format!("{}routing: {{ routes: [{{ reply: {{ body: hi }} }}] }}\n", listener("max_connections: 3"))).await;
+    let gateway = tidegate()
+        .start(&format!("{}routing: {{ routes: [{{ reply: {{ body: hi }} }}] }}\n", listener("max_connections: 3")))
+        .await;
     let mut kept = Vec::new();
     for _ in 0..3 {
         let mut client = gateway.connect().await;
@@ -156,7 +157,10 @@ async fn connections_above_the_limit_are_turned_away_until_one_ends() {
 #[tokio::test]
 async fn a_connection_serves_only_so_many_requests_and_says_when_it_is_over() {
     let gateway = tidegate()
-        .start(&format!("{}routing: {{ routes: [{{ reply: {{ body: hi }} }}] }}\n", listener("max_requests_per_connection: 3")))
+        .start(&format!(
+            "{}routing: {{ routes: [{{ reply: {{ body: hi }} }}] }}\n",
+            listener("max_requests_per_connection: 3")
+        ))
         .await;
     let mut client = gateway.connect().await;
     for turn in 1..=3 {

@@ -39,7 +39,8 @@ async fn a_line_says_who_asked_what_and_what_became_of_it() {
 #[tokio::test]
 async fn secrets_never_show_wherever_a_client_puts_them() {
     let app = upstream().reply("*", "ok").start().await;
-    let log = "access_log: { to: { file: LOG }, headers: [Authorization, Cookie, X-Api-Key, X-Tenant], redact: [pin] }\n";
+    let log =
+        "access_log: { to: { file: LOG }, headers: [Authorization, Cookie, X-Api-Key, X-Tenant], redact: [pin] }\n";
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("log");
     let yaml = format!("{}{}", all_to(&app), log.replace("LOG", &format!("{path:?}")));

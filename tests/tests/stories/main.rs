@@ -1,7 +1,8 @@
 //! Stories of requests through a gateway in the test's own process.
 
-mod connections;
 mod client_address;
+mod connections;
+mod embedding;
 mod errors;
 mod hooks;
 mod http10;
@@ -9,6 +10,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod order;
+mod paths;
 mod proxying;
 mod regressions;
 mod reload;

@@ -79,14 +79,20 @@ async fn ten_thousand_paths_hosts_and_methods_add_no_series() {
     let app = upstream().reply("*", "ok").start().await;
     let gateway = tidegate().start(&two_routes(&app)).await;
     let warm_up = async |client: &mut Client| {
-        for (method, path) in [("GET", "/users/1"), ("GET", "/x"), ("BREW", "/users/1"), ("BREW", "/x"), ("GET", "//%2F")] {
+        for (method, path) in
+            [("GET", "/users/1"), ("GET", "/x"), ("BREW", "/users/1"), ("BREW", "/x"), ("GET", "//%2F")]
+        {
             client.send(call(Method::from_bytes(method.as_bytes()).expect("a method"), path)).await;
         }
     };
     warm_up(&mut Client::connect(gateway.addr()).await).await;
     let series = async || {
         let metrics = gateway.metrics().await;
-        let mut all: Vec<_> = metrics.iter().filter(|series| series.name.starts_with("http_")).map(|s| (s.name.clone(), s.labels.clone())).collect();
+        let mut all: Vec<_> = metrics
+            .iter()
+            .filter(|series| series.name.starts_with("http_"))
+            .map(|s| (s.name.clone(), s.labels.clone()))
+            .collect();
         all.sort();
         all
     };

@@ -133,7 +133,8 @@ async fn story(yaml: &str, name: &str, http: Http) -> (u16, Vec<String>) {
     let gateway = traced().start(yaml).await;
     let answer = gateway.post(&format!("/?{name}")).by(http).body("x").send().await;
     gateway.access_log(1).await;
-    wait_until("the last to finish", || trace(name).last().is_some_and(|last| last.starts_with("guard finished"))).await;
+    wait_until("the last to finish", || trace(name).last().is_some_and(|last| last.starts_with("guard finished")))
+        .await;
     (answer.status, trace(name))
 }
 
@@ -158,7 +159,15 @@ async fn requests_go_in_by_the_order_of_the_binary_and_answers_out_in_reverse() 
         assert_eq!(of("upstream_response").len(), 3);
         // Phases don't mix: all have seen a request early before one sees it late, and so on.
         let first = |hook: &str| trace.iter().position(|note| note.split(' ').nth(1) == Some(hook)).expect(hook);
-        let phases = ["early_request", "request", "upstream_request", "upstream_response", "response", "response_body", "finished"];
+        let phases = [
+            "early_request",
+            "request",
+            "upstream_request",
+            "upstream_response",
+            "response",
+            "response_body",
+            "finished",
+        ];
         let places: Vec<_> = phases.iter().map(|hook| first(hook)).collect();
         assert!(places.is_sorted(), "{places:?} {trace:#?}");
     }
@@ -185,7 +194,8 @@ async fn what_one_plugin_refuses_those_after_it_never_see() {
         });
         let (status, trace) = story(&yaml(&app, &format!("{{ {} }}", plugins.join(", "))), &name, http).await;
         assert_eq!(status, 403);
-        let on_the_way_in: Vec<_> = trace.iter().take_while(|note| !note.contains(" response")).map(String::as_str).collect();
+        let on_the_way_in: Vec<_> =
+            trace.iter().take_while(|note| !note.contains(" response")).map(String::as_str).collect();
         assert_eq!(on_the_way_in, seen, "{trace:#?}");
         // Every answer goes out through all of them: headers belong on refusals, too.
         for each in ["guard", "auth", "rewrite"] {

@@ -27,7 +27,10 @@ async fn cve_2025_4366_a_body_that_nobody_read_is_not_the_next_request() {
     let gateway = tidegate().start(&guarded(&app)).await;
     for (path, status) in [("/fixed", 200), ("/admin", 403), ("/nothing-here", 404)] {
         let host = if status == 404 { "other.test" } else { "app.test" };
-        for fields in [format!("Content-Length: {}\r\n\r\n{SMUGGLED}", SMUGGLED.len()), format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{SMUGGLED}\r\n0\r\n\r\n", SMUGGLED.len())] {
+        for fields in [
+            format!("Content-Length: {}\r\n\r\n{SMUGGLED}", SMUGGLED.len()),
+            format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{SMUGGLED}\r\n0\r\n\r\n", SMUGGLED.len()),
+        ] {
             let next = "GET /fixed HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n";
             let answer = gateway.raw(format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{fields}{next}")).await;
             let statuses = answer.statuses();

@@ -33,7 +33,10 @@ async fn a_bad_configuration_changes_nothing_and_says_why() {
     for (bad, why) in [
         ("routing: { routes: [{ reply: { body: a } }], nonsense: 1 }", "nonsense"),
         ("routing: { routes: [{ upstream: missing }] }", "missing"),
-        ("routing: { routes: [{ name: a, reply: { body: a } }, { name: a, match: { path: /b }, reply: { body: b } }] }", "`a` is taken"),
+        (
+            "routing: { routes: [{ name: a, reply: { body: a } }, { name: a, match: { path: /b }, reply: { body: b } }] }",
+            "`a` is taken",
+        ),
         ("not yaml: [", "line"),
         ("headers: { default: 7 }\nrouting: { routes: [{ reply: { body: a } }] }", "headers.default"),
     ] {

@@ -19,7 +19,8 @@ async fn client_upstream_log_and_error_body_have_the_same_id() {
     let gateway = tidegate().start(&all_to(&app)).await;
     for (count, http) in [(1, Http::One), (2, Http::Two)] {
         app.forget();
-        let id = gateway.request(Method::GET, "/").by(http).send().await.header("x-request-id").expect("an id").to_owned();
+        let id =
+            gateway.request(Method::GET, "/").by(http).send().await.header("x-request-id").expect("an id").to_owned();
         assert_eq!(app.request().header("x-request-id"), Some(id.as_str()));
         let lines = gateway.access_log(count).await;
         assert!(lines.iter().any(|line| line.contains(&id)), "{id} is not in {lines:?}");
@@ -63,7 +64,8 @@ async fn line_ends_in_an_id_reach_neither_upstream_nor_log() {
     let app = upstream().reply("/", "ok").start().await;
     let gateway = tidegate().start(&format!("{}{TRUSTED}", all_to(&app))).await;
     for id in ["a\r\n evil: 1", "a\nevil: 1", "a\revil: 1", "a\0evil"] {
-        let answer = gateway.raw(format!("GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: {id}\r\nConnection: close\r\n\r\n")).await;
+        let answer =
+            gateway.raw(format!("GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: {id}\r\nConnection: close\r\n\r\n")).await;
         assert_eq!(answer.status(), Some(400), "{id:?}: {answer:?}");
     }
     assert_eq!(app.connections(), 0);

@@ -87,13 +87,25 @@ async fn nothing_that_is_ambiguous_goes_up() {
 async fn chunks_that_are_not_well_formed_end_the_connection_and_are_not_passed_on() {
     let app = upstream().route("*", Script::echo()).start().await;
     let gateway = tidegate().start(&all_to(&app)).await;
-    for body in ["x\r\n", "-1\r\n", "0x5\r\nhello\r\n0\r\n\r\n", "5\nhello\r\n0\r\n\r\n", "FFFFFFFFFFFFFFFFF\r\n", "5 5\r\nhello\r\n0\r\n\r\n", "3\r\nhello\r\n0\r\n\r\n"] {
+    for body in [
+        "x\r\n",
+        "-1\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n",
+        "5\nhello\r\n0\r\n\r\n",
+        "FFFFFFFFFFFFFFFFF\r\n",
+        "5 5\r\nhello\r\n0\r\n\r\n",
+        "3\r\nhello\r\n0\r\n\r\n",
+    ] {
         app.forget();
         let request = format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}{INNER}");
         let answer = gateway.raw(&request).await;
         assert!(answer.closed, "{body:?}: {answer:?}");
         assert!(!answer.text().contains("inner"), "{body:?}: {answer:?}");
-        assert!(app.requests().iter().all(|request| !request.complete && request.target == "/"), "{body:?}: {:#?}", app.requests());
+        assert!(
+            app.requests().iter().all(|request| !request.complete && request.target == "/"),
+            "{body:?}: {:#?}",
+            app.requests()
+        );
     }
 }
 

@@ -72,7 +72,12 @@ async fn a_websocket_goes_through_and_bytes_follow_both_ways() {
 
 #[tokio::test]
 async fn grpc_messages_and_trailers_go_end_to_end() {
-    let script = || Script::echo().header("content-type", "application/grpc").trailer("grpc-status", "0").trailer("grpc-message", "ok");
+    let script = || {
+        Script::echo()
+            .header("content-type", "application/grpc")
+            .trailer("grpc-status", "0")
+            .trailer("grpc-message", "ok")
+    };
     let app = upstream().route("/svc.S/Chat", script()).h2().start().await;
     let yaml = route_to(&app.target(), "").replace("    targets:", "    protocol: h2\n    targets:");
     let gateway = tidegate().start(&yaml).await;

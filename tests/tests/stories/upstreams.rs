@@ -90,13 +90,19 @@ async fn http2_is_spoken_to_upstreams_that_want_it() {
 #[tokio::test]
 async fn host_is_what_the_pool_says_and_x_forwarded_host_what_the_client_said() {
     let app = upstream().reply("/", "ok").start().await;
-    for (mode, host) in [("preserve", "asked.test"), ("upstream", &app.target()), ("{ literal: \"fixed.test\" }", "fixed.test")] {
+    for (mode, host) in
+        [("preserve", "asked.test"), ("upstream", &app.target()), ("{ literal: \"fixed.test\" }", "fixed.test")]
+    {
         let gateway = tidegate().start(&with(&app.target(), &format!("host_header: {mode}"))).await;
         for http in Http::BOTH {
             app.forget();
             gateway.request(Method::GET, "/").by(http).host("asked.test").send().await.expect(200);
             let seen = app.request();
-            assert_eq!((seen.authority.as_str(), seen.header("x-forwarded-host")), (host, Some("asked.test")), "{mode}");
+            assert_eq!(
+                (seen.authority.as_str(), seen.header("x-forwarded-host")),
+                (host, Some("asked.test")),
+                "{mode}"
+            );
             assert_eq!(seen.headers.count("host"), 1);
         }
     }

@@ -18,7 +18,7 @@ pub use self::secrets::secrets_stay_hidden;
 
 /// Tests that a plugin keeps to the rules, as a test binary of its own (it takes the allocator):
 ///
-/// ```ignore
+/// ```text
 /// // tests/conformance.rs
 /// tidegate_testkit::conformance!(tidegate_headers::Headers, "../README.md");
 /// ```
@@ -115,10 +115,9 @@ fn refuses_unknown<T: DeserializeOwned + JsonSchema>(what: &str) {
     let raw = RawConfig::new(Value::map([(UNKNOWN, Value::Bool(true))]), "here");
     match raw.read::<T>() {
         Ok(_) => panic!("{what} takes the unknown key `{UNKNOWN}`: put #[serde(deny_unknown_fields)] on its type"),
-        Err(errors) => assert!(
-            errors.to_string().contains(UNKNOWN),
-            "{what} does not say which key it does not know:\n{errors}"
-        ),
+        Err(errors) => {
+            assert!(errors.to_string().contains(UNKNOWN), "{what} does not say which key it does not know:\n{errors}")
+        }
     }
     let open = schema::open_objects(&schema_of::<T>());
     assert!(open.is_empty(), "{what} has parts that take unknown keys, as they lack deny_unknown_fields:\n{open:#?}");

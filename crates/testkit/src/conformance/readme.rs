@@ -22,7 +22,9 @@ fn works(readme: &str, name: &str, gateway: impl Fn() -> GatewayBuilder) {
     for (line, block) in blocks {
         let whole = whole(&block, name);
         if let Err(errors) = gateway().check(&whole) {
-            panic!("the configuration in line {line} of the README is refused:\n{errors}\n\nas it was checked:\n{whole}");
+            panic!(
+                "the configuration in line {line} of the README is refused:\n{errors}\n\nas it was checked:\n{whole}"
+            );
         }
     }
 }

@@ -7,6 +7,8 @@ use super::{UNKNOWN, sample, schema_of};
 use crate::gateway;
 
 const CANARY: &str = "canary-c0ffee-that-nobody-may-see";
+/// Half a secret is half as much to guess, in whatever case.
+const HALF: &str = "canary-c0ffee";
 
 /// Panics if a value of a field of type `Secret` shows in the errors of a configuration that holds it, be it that
 /// something else is wrong beside it or that the secret itself is of no use.
@@ -25,7 +27,7 @@ fn hidden<P: Plugin>(section: &Json, policy: &Json) {
     let route = json!([{ "reply": { "body": "" }, "plugins": { P::NAME: policy } }]);
     let yaml = format!("{}: {section}\nrouting: {{ \"routes\": {route} }}\n", P::NAME);
     if let Err(errors) = gateway().plugin::<P>().check(&yaml) {
-        assert!(!errors.contains(CANARY), "a secret shows in the errors of\n{yaml}\n{errors}");
+        assert!(!errors.to_ascii_lowercase().contains(HALF), "a secret shows in the errors of\n{yaml}\n{errors}");
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) async fn serve(stream: BoxIo, book: Arc<Book>, connection: usize, res
         let script = book.script(&request.target);
         let entry = book.arrived(request.clone());
         if matches!(script.body, Body::Upgrade) {
+            if let Some(before) = &script.before {
+                act(before).await;
+            }
             return upgrade(reader, writer, &request, entry).await;
         }
         let turn = Turn { reader: &mut reader, writer: &mut writer, script, request, framing, body: None, entry };

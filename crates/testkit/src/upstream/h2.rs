@@ -45,11 +45,11 @@ impl Turn {
         if self.script.reads_first() {
             while self.next_piece().await?.is_some() {}
         }
-        if let Some(before) = self.script.before.take() {
-            if act(&before).await.is_some() {
-                respond.send_reset(Reason::INTERNAL_ERROR);
-                return Ok(());
-            }
+        if let Some(before) = self.script.before.take()
+            && act(&before).await.is_some()
+        {
+            respond.send_reset(Reason::INTERNAL_ERROR);
+            return Ok(());
         }
         let mut head = Response::builder().status(self.script.status).body(()).expect("a status");
         *head.headers_mut() = map(&self.script.headers);

@@ -108,8 +108,12 @@ impl Script {
     }
 
     /// `101 Switching Protocols` to what the request asked for, and then every byte that comes, back.
+    ///
+    /// The 101 comes a moment later, as over a network. Pingora 0.9.1 has a race: where the 101 is there before its
+    /// upstream half has looked for the end of the request's body, it takes that end for the end of the WebSocket, and
+    /// closes both sides (`proxy_h1.rs`, `proxy_handle_upstream`).
     pub fn upgrade() -> Self {
-        Self::new(101, Body::Upgrade)
+        Self::new(101, Body::Upgrade).delay(Duration::from_millis(50))
     }
 
     /// No answer: the connection is closed when the request is there.
