@@ -16,7 +16,8 @@ use tidegate::{ConfigSource, Gateway};
 use tidegate_core::erased::Link;
 use tidegate_core::facts::{ClientAddr, Facts, RequestId};
 use tidegate_core::{
-    ConfigPath, Connection, Cx, Handler, Params, Request, RequestHead, Route, RouteId, RouteTable, Routed, Router, Scheme,
+    ConfigPath, Connection, Cx, Handler, Params, Request, RequestHead, Route, RouteId, RouteTable, Routed, Router,
+    Scheme,
 };
 use tidegate_headers::Headers;
 use tidegate_routing::Routing;
@@ -76,7 +77,8 @@ fn yaml(cases: &[Case]) -> String {
     text.push_str("upstreams: { all: { targets: [\"127.0.0.1:1\"] } }\nrouting:\n  routes:\n");
     for (n, case) in cases.iter().enumerate() {
         let (method, template) = (&case.method, &case.template);
-        text += &format!("    - {{ name: r{n}, match: {{ methods: [{method}], path: \"{template}\" }}, upstream: all }}\n");
+        text +=
+            &format!("    - {{ name: r{n}, match: {{ methods: [{method}], path: \"{template}\" }}, upstream: all }}\n");
     }
     text
 }

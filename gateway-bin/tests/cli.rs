@@ -31,8 +31,11 @@ struct Run {
 }
 
 fn tidegate(args: &[&str]) -> Run {
-    let Output { status, stdout, stderr } =
-        Command::new(env!("CARGO_BIN_EXE_tidegate")).args(args).env_remove("TIDEGATE_CONFIG").output().expect("it runs");
+    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .args(args)
+        .env_remove("TIDEGATE_CONFIG")
+        .output()
+        .expect("it runs");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     Run { code: status.code().expect("an exit code"), out: text(stdout), err: text(stderr) }
 }
@@ -61,7 +64,8 @@ impl Config {
 fn help_names_every_command_signal_and_exit_code() {
     let run = tidegate(&["--help"]);
     assert_eq!(run.code, 0);
-    for word in ["run", "check", "explain", "routes", "schema", "completions", "version", "SIGHUP", "Exit codes", "RUST_LOG"]
+    for word in
+        ["run", "check", "explain", "routes", "schema", "completions", "version", "SIGHUP", "Exit codes", "RUST_LOG"]
     {
         assert!(run.out.contains(word), "{word} is missing:\n{}", run.out);
     }
@@ -121,7 +125,9 @@ fn check_makes_no_log_file() {
 fn explain_says_which_route_and_why_and_what_plugins_were_asked() {
     let run = Config::new(CONFIG).run(&["explain", "GET", "https://api.example.com/v1/users/7?x=1"]);
     assert_eq!((run.code, run.err.as_str()), (0, ""));
-    for text in ["GET https://api.example.com/v1/users/7?x=1", "route    users", "id = 7", "headers (route)", "upstream users"] {
+    for text in
+        ["GET https://api.example.com/v1/users/7?x=1", "route    users", "id = 7", "headers (route)", "upstream users"]
+    {
         assert!(run.out.contains(text), "{text} is missing:\n{}", run.out);
     }
 }
@@ -174,7 +180,8 @@ fn routes_are_listed_with_what_serves_them() {
 fn the_schema_has_every_section_and_describes_every_key() {
     let run = tidegate(&["schema"]);
     let schema: serde_json::Value = serde_json::from_str(&run.out).expect("JSON");
-    for section in ["server", "listeners", "upstreams", "routing", "headers", "admin", "access_log", "errors", "stores"] {
+    for section in ["server", "listeners", "upstreams", "routing", "headers", "admin", "access_log", "errors", "stores"]
+    {
         assert!(schema["properties"][section].is_object(), "{section}");
     }
     assert_eq!(schema["additionalProperties"], false);

@@ -29,14 +29,7 @@ pub struct Facts {
 impl Facts {
     /// Facts of a request about which nothing more is known yet.
     pub fn new(request_id: RequestId, client: ClientAddr) -> Self {
-        Self {
-            request_id,
-            client,
-            identity: None,
-            cache: CacheStatus::Off,
-            limit: None,
-            extensions: Extensions::new(),
-        }
+        Self { request_id, client, identity: None, cache: CacheStatus::Off, limit: None, extensions: Extensions::new() }
     }
 }
 

@@ -8,9 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::config::{ByteSize, Duration};
 use crate::erased::Link;
-use crate::{
-    BuildCx, ConfigErrors, ConfigPath, Endpoint, Handler, Params, RawConfig, Reply, RequestHead, RouteId,
-};
+use crate::{BuildCx, ConfigErrors, ConfigPath, Endpoint, Handler, Params, RawConfig, Reply, RequestHead, RouteId};
 
 pub use crate::split::{Split, SplitArm, StickBy};
 

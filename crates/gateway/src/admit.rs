@@ -12,8 +12,8 @@ use tidegate_core::facts::Facts;
 use tidegate_core::{AnsweredBy, Connection, Flow, Params, Reply, Request, Routed, Scheme};
 use tidegate_listener::Conn;
 
+use crate::chain::{HookFailed, How, panic_text};
 use crate::client;
-use crate::chain::{How, HookFailed, panic_text};
 use crate::exchange::{Exchange, InFlight};
 use crate::generation::Service;
 use crate::proxy::{deadline, hook_failed};

@@ -14,7 +14,8 @@ impl BareChain {
     pub fn new(links: Vec<Box<dyn Link>>) -> Self {
         let metrics = Metrics::new();
         let step = |link| {
-            let failures = Failures::new("bench", &metrics).unwrap_or_else(|error| unreachable!("a new registry: {error}"));
+            let failures =
+                Failures::new("bench", &metrics).unwrap_or_else(|error| unreachable!("a new registry: {error}"));
             Step { plugin: "bench", link, failures }
         };
         Self(Chain::new(links.into_iter().map(step).collect()))

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tidegate_core::config::{ConfigErrors, ConfigPath, RawConfig, Value};
 use tidegate_core::{
-    BuildCx, Clock, ConfigError, EndpointOffer, MetricError, Metrics, Retained, Route, RouteId, RouteSpec, RouteTable, Serve,
-    Stores, Task,
+    BuildCx, Clock, ConfigError, EndpointOffer, MetricError, Metrics, Retained, Route, RouteId, RouteSpec, RouteTable,
+    Serve, Stores, Task,
 };
 use tidegate_listener::{Listener, ListenerConfig};
 use tidegate_upstream::{Pool, Upstreams};
@@ -330,7 +330,8 @@ impl Builder<'_> {
 fn one_cache(steps: &[Step], route: &Route, errors: &mut ConfigErrors) {
     let caching: Vec<_> = steps.iter().filter(|step| step.link.cache().is_some()).map(|step| step.plugin).collect();
     if caching.len() > 1 {
-        let message = format!("route `{}` has more than one cache policy, from {}", route.name(), caching.join(" and "));
+        let message =
+            format!("route `{}` has more than one cache policy, from {}", route.name(), caching.join(" and "));
         errors.push(ConfigError::at(route.path().key("plugins"), message).help("keep one of them"));
     }
 }

@@ -28,10 +28,7 @@ impl Failures {
     pub(crate) fn new(plugin: &str, metrics: &Metrics) -> Result<Arc<Self>, MetricError> {
         let errors = metrics.counter("tidegate_plugin_errors_total", "Hooks that failed, by plugin", &["plugin"])?;
         let panics = metrics.counter("tidegate_plugin_panics_total", "Hooks that panicked, by plugin", &["plugin"])?;
-        Ok(Arc::new(Self {
-            errors: errors.with_label_values(&[plugin]),
-            panics: panics.with_label_values(&[plugin]),
-        }))
+        Ok(Arc::new(Self { errors: errors.with_label_values(&[plugin]), panics: panics.with_label_values(&[plugin]) }))
     }
 }
 

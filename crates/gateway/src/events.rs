@@ -1,10 +1,13 @@
 //! What listeners report, counted.
 
 use std::io;
+use std::sync::Arc;
 
 use tidegate_core::prometheus::{IntCounterVec, IntGaugeVec};
 use tidegate_core::{Connection, MetricError, Metrics};
 use tidegate_listener::{CloseReason, Events, Refusal};
+
+use crate::shared::Shared;
 
 /// Connections, counted by listener. Labels are names of the configuration and of this program only.
 pub(crate) struct ListenerEvents {
@@ -14,10 +17,11 @@ pub(crate) struct ListenerEvents {
     handshakes: IntCounterVec,
     refused: IntCounterVec,
     accept: IntCounterVec,
+    shared: Arc<Shared>,
 }
 
 impl ListenerEvents {
-    pub(crate) fn new(metrics: &Metrics) -> Result<Self, MetricError> {
+    pub(crate) fn new(shared: Arc<Shared>, metrics: &Metrics) -> Result<Self, MetricError> {
         let counter = |name: &str, help: &str, labels: &[&str]| metrics.counter(name, help, labels);
         Ok(Self {
             open: metrics.gauge("tidegate_connections", "Open client connections", &["listener"])?,
@@ -42,6 +46,7 @@ impl ListenerEvents {
                 &["listener", "status_code"],
             )?,
             accept: counter("tidegate_accept_failures_total", "Times a listener could not accept", &["listener"])?,
+            shared,
         })
     }
 }
@@ -65,10 +70,10 @@ impl Events for ListenerEvents {
         self.handshakes.with_label_values(&[listener]).inc();
     }
 
-    fn request_refused(&self, connection: &Connection, refusal: Refusal) {
+    fn request_refused(&self, connection: &Connection, refusal: Refusal, request_id: &str) {
         let status = refusal.status.to_string();
-        log::debug!(listener = &*connection.listener, peer:? = connection.peer; "refused: {}", refusal.reason);
         self.refused.with_label_values(&[&*connection.listener, status.as_str()]).inc();
+        self.shared.log_refusal(connection, refusal, request_id);
     }
 
     fn accept_failed(&self, listener: &str, error: &io::Error) {

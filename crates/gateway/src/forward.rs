@@ -111,7 +111,11 @@ pub(crate) fn may_try_another(exchange: &Exchange) -> bool {
 }
 
 /// The head the upstream gets.
-pub(crate) fn upstream_request(session: &mut Session, exchange: &mut Exchange, head: &mut RequestHeader) -> Fallible<()> {
+pub(crate) fn upstream_request(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    head: &mut RequestHeader,
+) -> Fallible<()> {
     let mut parts = request_parts(head);
     normalise_target(exchange, &mut parts)?;
     let authority = head_of(session, &exchange.request).authority;
@@ -212,7 +216,11 @@ pub(crate) async fn request_body(
 }
 
 /// The upstream's head, as it came.
-pub(crate) fn upstream_response(session: &mut Session, exchange: &mut Exchange, head: &mut ResponseHeader) -> Fallible<()> {
+pub(crate) fn upstream_response(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    head: &mut ResponseHeader,
+) -> Fallible<()> {
     let (route, mut cx) = exchange.hooks(session);
     if let Err(failed) = route.chain.upstream_response(&mut cx, head) {
         let reply = hook_failed(exchange, &failed);
@@ -228,7 +236,11 @@ pub(crate) fn upstream_response(session: &mut Session, exchange: &mut Exchange, 
 }
 
 /// The head on its way to the client.
-pub(crate) async fn response(session: &mut Session, exchange: &mut Exchange, head: &mut ResponseHeader) -> Fallible<()> {
+pub(crate) async fn response(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    head: &mut ResponseHeader,
+) -> Fallible<()> {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         upgraded(session, exchange);
     } else if head.status.is_informational() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_core::{Endpoint, RawConfig, StatusCode, Retained, Route, RouteLimits, Split};
+use tidegate_core::{Endpoint, RawConfig, Retained, Route, RouteLimits, Split, StatusCode};
 use tidegate_listener::ListenerConfig;
 use tidegate_upstream::{Pool, Upstreams};
 use tokio::sync::watch;

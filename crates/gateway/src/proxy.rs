@@ -116,12 +116,7 @@ impl ProxyHttp for Proxy {
     }
 
     /// Every answer that did not come from `respond`.
-    async fn response_filter(
-        &self,
-        session: &mut Session,
-        head: &mut ResponseHeader,
-        ctx: &mut Ctx,
-    ) -> Fallible<()> {
+    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Fallible<()> {
         forward::response(session, exchange(ctx)?, head).await
     }
 

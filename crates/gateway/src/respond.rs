@@ -141,7 +141,11 @@ async fn write(
 }
 
 /// Each piece goes through the chain; a failure can only cut the connection, for the head has gone out.
-async fn write_stream(session: &mut Session, exchange: &mut Exchange, mut stream: BodyStream) -> pingora_error::Result<()> {
+async fn write_stream(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    mut stream: BodyStream,
+) -> pingora_error::Result<()> {
     loop {
         let next = stream.next().await.transpose();
         let next = next.map_err(|error| Error::because(ErrorType::InternalError, "the answer's body failed", error))?;

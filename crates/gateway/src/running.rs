@@ -50,7 +50,7 @@ struct Inner {
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
     /// Keeps the configuration's files watched.
-    watch: Mutex<Option<WatchGuard>>,
+    watching: Mutex<Option<(Vec<PathBuf>, WatchGuard)>>,
     /// Tells work that outlives configurations to stop.
     end: watch::Sender<bool>,
 }
@@ -66,7 +66,7 @@ impl Running {
 
         let generation = Arc::new(generation);
         let shared = Arc::new(Shared::new(generation.clone(), &parts.metrics)?);
-        let server = Server::new(Arc::new(ListenerEvents::new(&parts.metrics)?));
+        let server = Server::new(Arc::new(ListenerEvents::new(shared.clone(), &parts.metrics)?));
         let app = application(&shared);
         let mut addresses = Vec::new();
         for (name, listener) in listeners {
@@ -88,11 +88,12 @@ impl Running {
             addresses,
             source: Mutex::new(source),
             reloading: tokio::sync::Mutex::new(()),
-            watch: Mutex::new(None),
+            watching: Mutex::new(None),
             end,
         });
         inner.begin(&generation, tasks);
-        inner.watch(document.files());
+        let source = inner.source.lock().clone();
+        inner.watch(&source, document.files());
         Ok(Self { inner })
     }
 
@@ -175,28 +176,38 @@ impl std::fmt::Debug for Running {
 impl Inner {
     async fn reload(self: &Arc<Self>, source: ConfigSource) -> Result<(), BadConfig> {
         let _one_at_a_time = self.reloading.lock().await;
-        match self.try_reload(&source) {
-            Ok((generation, tasks, document)) => {
-                generation.upstreams.resolve_initially(FIRST_RESOLUTION).await;
-                self.swap(generation, tasks);
+        let mut result = self.apply(&source).await;
+        if self.watch(&source, files(&result)) {
+            // Other files than before are watched from now on. A change since they were read would be lost: read again.
+            result = self.apply(&source).await;
+            self.watch(&source, files(&result));
+        }
+        match result {
+            Ok(_) => {
                 *self.source.lock() = source;
-                self.watch(document.files());
                 Ok(())
             }
             Err(bad) => {
                 self.shared.reloads.failed();
                 log::error!("reload failed, the configuration stays as it was:\n{bad}");
-                // A file that was to be included may be the one that is mended next.
-                self.watch(bad.files());
                 Err(bad)
             }
         }
     }
 
-    /// From now on a change of one of these files is a reload.
-    fn watch(self: &Arc<Self>, files: &[PathBuf]) {
-        if files.is_empty() || self.source.lock().path().is_none() {
-            return;
+    async fn apply(&self, source: &ConfigSource) -> Result<Document, BadConfig> {
+        let (generation, tasks, document) = self.try_reload(source)?;
+        generation.upstreams.resolve_initially(FIRST_RESOLUTION).await;
+        self.swap(generation, tasks);
+        Ok(document)
+    }
+
+    /// From now on a change of one of these files is a reload. Whether they are others than before.
+    fn watch(self: &Arc<Self>, source: &ConfigSource, files: &[PathBuf]) -> bool {
+        let mut watching = self.watching.lock();
+        if source.path().is_none() || files.is_empty() || watching.as_ref().is_some_and(|(watched, _)| watched == files)
+        {
+            return false;
         }
         let weak = Arc::downgrade(self);
         let runtime = tokio::runtime::Handle::current();
@@ -209,8 +220,14 @@ impl Inner {
             });
         };
         match tidegate_config::watch(files.to_vec(), on_change) {
-            Ok(guard) => *self.watch.lock() = Some(guard),
-            Err(error) => log::warn!("the configuration can't be watched, use SIGHUP to reload: {error}"),
+            Ok(guard) => {
+                *watching = Some((files.to_vec(), guard));
+                true
+            }
+            Err(error) => {
+                log::warn!("the configuration can't be watched, use SIGHUP to reload: {error}");
+                false
+            }
         }
     }
 
@@ -249,7 +266,7 @@ impl Inner {
     }
 
     fn stop(&self) {
-        self.watch.lock().take();
+        self.watching.lock().take();
         self.shared.draining.store(true, Ordering::Relaxed);
         self.server.abort();
         if let Some((admin, _)) = &self.admin {
@@ -261,6 +278,14 @@ impl Inner {
         if let Some(log) = &current.access_log {
             log.flush();
         }
+    }
+}
+
+/// The files that were read, or were to be: one of those may be mended next.
+fn files(result: &Result<Document, BadConfig>) -> &[PathBuf] {
+    match result {
+        Ok(document) => document.files(),
+        Err(bad) => bad.files(),
     }
 }
 
@@ -311,4 +336,3 @@ fn fixed_at_start(before: &Generation, after: &Generation) -> ConfigErrors {
 fn same(a: &[ListenerConfig], b: &[ListenerConfig]) -> bool {
     serde_json::to_value(a).ok() == serde_json::to_value(b).ok()
 }
-

@@ -1,17 +1,20 @@
 //! What all requests of one gateway share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::Version;
+use http::{HeaderMap, Version};
 use pingora_proxy::Session;
 use tidegate_core::erased::head_of;
 use tidegate_core::prometheus::{IntCounterVec, IntGauge};
-use tidegate_core::{MetricError, Metrics, Outcome};
+use tidegate_core::{AnsweredBy, Connection, MetricError, Metrics, Outcome};
+use tidegate_listener::Refusal;
 
 use crate::access_log::Entry;
+use crate::build::UNROUTED;
 use crate::exchange::Exchange;
 use crate::generation::Generation;
 
@@ -73,6 +76,42 @@ impl Shared {
             error: exchange.cause.as_deref(),
             subject: exchange.request.facts.identity.as_ref().map(|identity| identity.subject()),
             headers: head.headers,
+        });
+    }
+}
+
+impl Shared {
+    /// The access log's line for a request that the listener refused before anybody had read it: what it asked for
+    /// is not known.
+    pub(crate) fn log_refusal(&self, connection: &Connection, refusal: Refusal, request_id: &str) {
+        let generation = self.current.load();
+        let Some(log) = &generation.access_log else { return };
+        let nobody = IpAddr::from([0, 0, 0, 0]);
+        log.write(&Entry {
+            request_id,
+            method: "-",
+            path: "-",
+            query: None,
+            host: "",
+            scheme: if connection.tls.is_some() { "https" } else { "http" },
+            protocol: "HTTP/1",
+            client: connection.peer.map_or(nobody, |peer| peer.ip().to_canonical()),
+            peer: connection.peer,
+            listener: &connection.listener,
+            tls: connection.tls.as_ref().map(|tls| tls.version),
+            route: UNROUTED,
+            status: refusal.status,
+            duration: Duration::ZERO,
+            bytes_in: 0,
+            bytes_out: 0,
+            answered_by: AnsweredBy::Gateway,
+            upstream: None,
+            target: None,
+            tries: 0,
+            code: Some(refusal.code()),
+            error: Some(refusal.reason),
+            subject: None,
+            headers: &HeaderMap::new(),
         });
     }
 }

@@ -33,9 +33,13 @@ pub(crate) fn verdict(error: &Error) -> Verdict {
             Reply::problem(StatusCode::BAD_GATEWAY, "upstream_failed", "the upstream did not answer")
         }
         (ErrorSource::Downstream, E::ReadTimedout) => {
-            Reply::problem(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the request took too long to arrive").close()
+            Reply::problem(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the request took too long to arrive")
+                .close()
         }
-        (ErrorSource::Downstream, E::ReadError | E::WriteError | E::WriteTimedout | E::ConnectionClosed | E::H2Error) => {
+        (
+            ErrorSource::Downstream,
+            E::ReadError | E::WriteError | E::WriteTimedout | E::ConnectionClosed | E::H2Error,
+        ) => {
             return Verdict::ClientGone;
         }
         (ErrorSource::Downstream, _) => Reply::bad_request("bad_request", "the request is not valid HTTP").close(),

@@ -32,8 +32,9 @@ pub trait Events: Send + Sync + 'static {
     }
 
     /// A request was refused before anybody looked at it: malformed (400), too slow (408), too large (431).
-    fn request_refused(&self, connection: &Connection, refusal: Refusal) {
-        _ = (connection, refusal);
+    /// `request_id` is the one that the client was told.
+    fn request_refused(&self, connection: &Connection, refusal: Refusal, request_id: &str) {
+        _ = (connection, refusal, request_id);
     }
 
     /// The listener can't accept for now: out of file descriptors or memory. It tries again by itself.

@@ -18,29 +18,41 @@ const OVERLOADED: Refusal = Refusal { status: 503, reason: "too many connections
 pub(crate) async fn request(shared: &Shared, mut stream: Box<ClientStream>, refusal: Refusal) {
     stream.pulse().enter(Phase::Closing);
     stream.pulse().ending(if refusal == TOO_SLOW { CloseReason::HeadTimeout } else { CloseReason::Refused });
-    shared.events.request_refused(stream.conn().connection(), refusal);
+    let id = new_id();
+    shared.events.request_refused(stream.conn().connection(), refusal, &id);
     stream.set_lingers(true);
     // If the client is gone there is nobody to tell.
-    _ = stream.write_all(&answer(refusal)).await;
+    _ = stream.write_all(&answer(refusal, &id)).await;
     _ = stream.finish().await;
 }
 
 /// Turns a connection away, as far as that goes without waiting.
 pub(crate) fn overloaded(socket: &Socket) {
-    _ = socket.try_write(&[IoSlice::new(&answer(OVERLOADED))]);
+    _ = socket.try_write(&[IoSlice::new(&answer(OVERLOADED, &new_id()))]);
+}
+
+/// A request id as the gateway makes them: a random UUID (RFC 9562 section 5.4).
+fn new_id() -> String {
+    let random: u128 = rand::random();
+    let uuid = random & !(0xf << 76) & !(0x3 << 62) | 4 << 76 | 2 << 62;
+    let hex = format!("{uuid:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 /// The same shape as the gateway's own errors (RFC 9457).
-fn answer(refusal: Refusal) -> Vec<u8> {
+fn answer(refusal: Refusal, id: &str) -> Vec<u8> {
     let Refusal { status, reason } = refusal;
-    let title = title(status);
+    let (title, code) = (title(status), refusal.code());
     // The reasons are ours, and have nothing in them that JSON escapes.
-    let body = format!(r#"{{"type":"about:blank","title":"{title}","status":{status},"detail":"{reason}"}}"#);
+    let body = format!(
+        "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{reason}\",\
+         \"code\":\"{code}\",\"request_id\":\"{id}\"}}\n"
+    );
     let date = httpdate::fmt_http_date(SystemTime::now());
     let length = body.len();
     format!(
         "HTTP/1.1 {status} {title}\r\nDate: {date}\r\nContent-Type: application/problem+json\r\n\
-         Content-Length: {length}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n{body}"
+         Content-Length: {length}\r\nCache-Control: no-store\r\nX-Request-ID: {id}\r\nConnection: close\r\n\r\n{body}"
     )
     .into_bytes()
 }
@@ -53,5 +65,27 @@ fn title(status: u16) -> &'static str {
         503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
         _ => "Bad Request",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_random_uuids() {
+        let (one, other) = (new_id(), new_id());
+        assert_ne!(one, other);
+        assert_eq!((one.len(), one.as_bytes()[14]), (36, b'4'), "{one}");
+        assert!(matches!(one.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{one}");
+    }
+
+    #[test]
+    fn the_answer_has_the_shape_of_the_gateways_errors() {
+        let text = String::from_utf8(answer(TOO_SLOW, "id-1")).expect("text");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a body");
+        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{text}");
+        assert!(head.contains("X-Request-ID: id-1"), "{text}");
+        assert!(body.contains(r#""code":"request_timeout","request_id":"id-1""#), "{text}");
     }
 }

@@ -18,6 +18,20 @@ pub struct Refusal {
     pub reason: &'static str,
 }
 
+impl Refusal {
+    /// The stable name of what went wrong, as in the gateway's own errors.
+    pub const fn code(&self) -> &'static str {
+        match self.status {
+            408 => "request_timeout",
+            431 => "head_too_large",
+            501 => "not_implemented",
+            503 => "overloaded",
+            505 => "version_not_supported",
+            _ => "bad_request",
+        }
+    }
+}
+
 const fn bad(reason: &'static str) -> Refusal {
     Refusal { status: 400, reason }
 }

@@ -54,7 +54,10 @@ pub use version::{VersionConfig, VersionSource, VersioningConfig};
 use host::BadHost;
 use http::header::HOST;
 use table::Table;
-use tidegate_core::{BuildCx, ConfigError, ConfigErrors, ConfigPath, Explanation, Match, RequestHead, RouteId, RouteTable, Routed, Router};
+use tidegate_core::{
+    BuildCx, ConfigError, ConfigErrors, ConfigPath, Explanation, Match, RequestHead, RouteId, RouteTable, Routed,
+    Router,
+};
 use version::Versions;
 
 /// The router: hosts, paths, methods, headers and more, the most specific route first.

@@ -19,6 +19,10 @@ fn tidegate_program() -> PathBuf {
 }
 
 fn build() -> PathBuf {
+    // `make` has built it, and says where.
+    if let Some(built) = std::env::var_os("TIDEGATE").map(PathBuf::from).filter(|path| path.exists()) {
+        return built;
+    }
     // target/<profile>/deps/process-<hash>
     let own = std::env::current_exe().expect("this program");
     let profile = own.parent().and_then(|deps| deps.parent()).expect("a profile's directory");

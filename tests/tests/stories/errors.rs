@@ -49,7 +49,20 @@ async fn what_the_listener_refuses_has_the_same_shape_and_names_nobody() {
         let text = answer.text();
         assert!(!text.contains("ingora"), "{request:?}: {text}");
         assert!(text.contains("application/problem+json") && text.contains("\"title\":"), "{request:?}: {text}");
+        assert!(text.contains("\"code\":\"") && text.contains("\"request_id\":\""), "{request:?}: {text}");
     }
+}
+
+#[tokio::test]
+async fn what_the_listener_refuses_is_logged_with_its_cause_and_the_id_that_the_client_got() {
+    let gateway = tidegate().start("routing: { routes: [{ reply: { body: a } }] }").await;
+    let answer = gateway.raw("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n").await;
+    assert_eq!(answer.status(), Some(400), "{}", answer.text());
+    let line: serde_json::Value = serde_json::from_str(&gateway.access_log(1).await.remove(0)).expect("JSON");
+    let id = line["request_id"].as_str().expect("an id");
+    assert!(answer.text().contains(id), "{line} {}", answer.text());
+    assert_eq!((line["status"].as_u64(), line["code"].as_str()), (Some(400), Some("bad_request")), "{line}");
+    assert!(line["error"].as_str().is_some_and(|error| error.contains("Host")), "{line}");
 }
 
 #[tokio::test]

@@ -45,7 +45,8 @@ impl Request {
         let uri: Uri = asked.url.parse().map_err(|error| format!("{} is not a URL: {error}", asked.url))?;
         let mut headers = HeaderMap::new();
         for line in &asked.headers {
-            let (name, value) = line.split_once(':').ok_or_else(|| format!("-H {line:?}: write it as 'Name: value'"))?;
+            let (name, value) =
+                line.split_once(':').ok_or_else(|| format!("-H {line:?}: write it as 'Name: value'"))?;
             let name: HeaderName = name.trim().parse().map_err(|_| format!("-H {line:?}: not a header name"))?;
             let value = HeaderValue::from_str(value.trim()).map_err(|_| format!("-H {line:?}: not a header value"))?;
             headers.append(name, value);

@@ -33,7 +33,7 @@ Environment:
 
 /// A programmable reverse proxy and API gateway.
 #[derive(Debug, Parser)]
-#[command(name = "tidegate", version, about, after_help = EXIT_CODES, max_term_width = 110)]
+#[command(name = "tidegate", version, about = "A programmable reverse proxy and API gateway", after_help = EXIT_CODES, max_term_width = 110)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,

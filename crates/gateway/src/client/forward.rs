@@ -123,7 +123,8 @@ mod tests {
 
     fn forwarded(trusted: bool, peer: Option<&str>, headers: &mut HeaderMap) -> String {
         forward(trusted, peer.map(ip), "shop.test:8443", Scheme::Https, headers).expect("forwarded");
-        let line = |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}\r\n", value.to_str().expect("text"));
+        let line =
+            |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}\r\n", value.to_str().expect("text"));
         headers.iter().map(line).collect()
     }
 

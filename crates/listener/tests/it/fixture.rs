@@ -89,7 +89,7 @@ impl Events for Seen {
     fn handshake_failed(&self, _: &str, _: &io::Error) {
         self.note(|state| state.handshakes_failed += 1);
     }
-    fn request_refused(&self, _: &Connection, refusal: Refusal) {
+    fn request_refused(&self, _: &Connection, refusal: Refusal, _: &str) {
         self.note(|state| state.refusals.push(refusal));
     }
 }
