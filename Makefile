@@ -18,7 +18,7 @@ export TIDEGATE := $(CARGO_TARGET_DIR)/debug/tidegate
 run: export TIDEGATE := $(CARGO_TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/tidegate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt docs schema bench soak lock build examples
+.PHONY: help run test lint fmt docs schema bench soak fuzz lock build examples
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,7 +81,11 @@ bench: ## what it costs: per plugin and hook, per route, and beside bare Pingora
 	$(CARGO) build --release --locked -p tidegate-bin -p tidegate-benches
 	python3 benches/compare/compare.py --callgrind --bin $(CARGO_TARGET_DIR)/release
 
-soak: ## a reload every 100 ms for 30 s under load: no error, no growth
+soak: ## a reload every 100 ms for 30 s under load, and 1 GiB each way: no error, no growth
 	@scripts/need bench
 	$(CARGO) build --release --locked -p tidegate-bin
 	python3 benches/compare/reload.py --bin $(CARGO_TARGET_DIR)/release
+	TIDEGATE_STREAM_MIB=1024 $(CARGO) test --release --locked -p tidegate-tests --test process memory
+
+fuzz: ## each parser for a minute; needs cargo-fuzz and a nightly toolchain
+	cd fuzz && for target in head path config template; do $(CARGO) +nightly fuzz run $$target -- -max_total_time=60; done
