@@ -338,12 +338,13 @@ def report(names, args, backend, dir):
         for name in names:
             print(f"round {round + 1}/{args.rounds}: {name}", file=sys.stderr)
             results[name].append(measure(KINDS[name](name, args), backend, dir, args.seconds))
-    floor = statistics.median(u + s for u, s, _ in results["bare"]) if "bare" in results else None
+    # Rounds are compared one by one: a machine that slows down does so for all proxies of a round.
+    floor = [u + s for u, s, _ in results["bare"]] if "bare" in results else None
     print(f"{'proxy':16} {'CPU us/req':>10} {'user':>7} {'sys':>7} {'of bare':>8} {'req/s':>8}   rounds")
     for name, runs in results.items():
         total = statistics.median(u + s for u, s, _ in runs)
         user, system, rate = (statistics.median(run[i] for run in runs) for i in range(3))
-        ratio = f"{total / floor:8.2f}" if floor else " " * 8
+        ratio = f"{statistics.median((u + s) / f for (u, s, _), f in zip(runs, floor)):8.2f}" if floor else " " * 8
         rounds = " ".join(f"{u + s:.1f}" for u, s, _ in runs)
         print(f"{name:16} {total:10.1f} {user:7.1f} {system:7.1f} {ratio} {rate:8.0f}   {rounds}")
     if args.callgrind:
