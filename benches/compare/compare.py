@@ -189,7 +189,9 @@ class Tidegate(Proxy):
     chain = False
 
     def command(self, dir, backend):
-        self.log = os.path.join(dir, f"{self.name}-{self.port}.log")
+        # Not beside the configuration, whose folder is watched.
+        os.makedirs(os.path.join(dir, "logs"), exist_ok=True)
+        self.log = os.path.join(dir, "logs", f"{self.name}-{self.port}.log")
         log = f"{{ to: {{ file: {self.log} }} }}" if self.chain else "off"
         headers = CHAIN_HEADERS if self.chain else ""
         text = TIDEGATE.format(port=self.port, admin=self.admin, backend=backend, log=log, headers=headers)

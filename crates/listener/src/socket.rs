@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::BufMut;
 use rustix::net::Shutdown;
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
 #[derive(Debug)]
@@ -52,10 +53,26 @@ impl Socket {
         }
     }
 
+    /// A read that leaves room in `buf` has taken all there was, so the next one waits for the kernel to say that
+    /// there is more, and doesn't ask: one system call less for each request. Tokio does the same for reads through
+    /// a `&mut TcpStream`, which a shared socket has none of. To say "would block" here is how that is told.
     fn try_read(&self, buf: &mut impl BufMut) -> io::Result<usize> {
-        match self {
-            Self::Tcp(socket) => socket.try_read_buf(buf),
-            Self::Unix(socket) => socket.try_read_buf(buf),
+        let room = buf.chunk_mut().len();
+        let mut taken = 0;
+        let all = |read: usize| if read > 0 && read < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) };
+        let result = match self {
+            Self::Tcp(socket) => socket.try_io(Interest::READABLE, || {
+                taken = socket.try_read_buf(buf)?;
+                all(taken)
+            }),
+            Self::Unix(socket) => socket.try_io(Interest::READABLE, || {
+                taken = socket.try_read_buf(buf)?;
+                all(taken)
+            }),
+        };
+        match result {
+            Err(_) if taken > 0 => Ok(taken),
+            result => result.map(|()| taken),
         }
     }
 
