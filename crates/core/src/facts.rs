@@ -48,6 +48,14 @@ impl RequestId {
         (fits && clean).then(|| HeaderValue::from_bytes(text).ok().map(Self)).flatten()
     }
 
+    /// A UUID of these bits, in which the version and the variant are set (RFC 9562 section 4). `version` is one
+    /// digit: 4 for random bits, 7 for those that begin with the time.
+    pub fn uuid(bits: u128, version: u8) -> Self {
+        let version = u128::from(version & 0xf);
+        let uuid = bits & !(0xf << 76) & !(0b11 << 62) | version << 76 | 0b10 << 62;
+        Self::parse(&uuid_text(uuid)).expect("hex digits and dashes are a request id")
+    }
+
     /// As a header value.
     pub fn as_header(&self) -> &HeaderValue {
         &self.0
@@ -58,6 +66,21 @@ impl RequestId {
         // Only visible ASCII ever gets in.
         self.0.to_str().unwrap_or_default()
     }
+}
+
+fn uuid_text(uuid: u128) -> [u8; 36] {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'-'; 36];
+    let mut place = 0;
+    for (nth, byte) in uuid.to_be_bytes().into_iter().enumerate() {
+        if matches!(nth, 4 | 6 | 8 | 10) {
+            place += 1;
+        }
+        text[place] = HEX[usize::from(byte >> 4)];
+        text[place + 1] = HEX[usize::from(byte & 0xf)];
+        place += 2;
+    }
+    text
 }
 
 impl fmt::Display for RequestId {

@@ -20,7 +20,7 @@ use crate::kinds::{BuiltPlugin, PluginKind, RouterKind, mount};
 use crate::problem::ErrorPages;
 use crate::red::Red;
 use crate::request_id::RequestIds;
-use crate::settings::{SECTIONS, Settings};
+use crate::settings::{SECTIONS, Settings, raw_section};
 
 /// The name of what serves requests for which there is no route, in metrics and logs.
 pub(crate) const UNROUTED: &str = "none";
@@ -92,7 +92,7 @@ pub(crate) fn build(
     let router = {
         let cx = BuildCx::new(router_kind.name(), &parts.clock, &parts.metrics, &stores, kept, &mut tasks);
         let mut cx = cx.with_listeners(&listeners);
-        let section = section(root, router_kind.name());
+        let section = raw_section(root, router_kind.name());
         errors.collect(router_kind.build(&section, &mut table, &mut cx))
     };
     let mut sections = Vec::new();
@@ -189,14 +189,8 @@ fn read_extras(
     })
 }
 
-/// The section of a plugin; an empty one where it is absent.
-fn section(root: &RawConfig, name: &str) -> RawConfig {
-    let raw = root.get(name).filter(|raw| !raw.is_null());
-    raw.unwrap_or_else(|| RawConfig::empty(root.path().key(name)))
-}
-
 fn build_section(kind: &dyn PluginKind, root: &RawConfig, cx: &mut BuildCx<'_>) -> Result<Section, ConfigErrors> {
-    let raw = section(root, kind.name());
+    let raw = raw_section(root, kind.name());
     let default = raw.get("default").filter(|policy| !is_off(policy));
     let failures = Failures::new(kind.name(), cx.metrics()).map_err(|e| ConfigError::at(raw.path(), e.to_string()))?;
     let plugin = kind.build(&raw.without("default"), cx)?;

@@ -119,11 +119,10 @@ impl RequestIds {
 
     fn new_id(&self) -> RequestId {
         let random: u128 = rand::random();
-        let uuid = match self.format {
-            IdFormat::Uuid4 => uuid(random, 4),
-            IdFormat::Uuid7 => uuid(with_time(random, SystemTime::now()), 7),
-        };
-        RequestId::parse(&text(uuid)).expect("hex digits and dashes are a request id")
+        match self.format {
+            IdFormat::Uuid4 => RequestId::uuid(random, 4),
+            IdFormat::Uuid7 => RequestId::uuid(with_time(random, SystemTime::now()), 7),
+        }
     }
 
     /// The header field that carries the id.
@@ -136,26 +135,6 @@ impl RequestIds {
 fn with_time(random: u128, now: SystemTime) -> u128 {
     let millis = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     random & (u128::MAX >> 48) | millis << 80
-}
-
-/// Sets the version, and the variant of RFC 9562 section 4.1.
-fn uuid(bits: u128, version: u128) -> u128 {
-    bits & !(0xf << 76) & !(0b11 << 62) | version << 76 | 0b10 << 62
-}
-
-fn text(uuid: u128) -> [u8; 36] {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [b'-'; 36];
-    let mut place = 0;
-    for (nth, byte) in uuid.to_be_bytes().into_iter().enumerate() {
-        if matches!(nth, 4 | 6 | 8 | 10) {
-            place += 1;
-        }
-        text[place] = HEX[usize::from(byte >> 4)];
-        text[place + 1] = HEX[usize::from(byte & 0xf)];
-        place += 2;
-    }
-    text
 }
 
 #[cfg(test)]
@@ -233,7 +212,8 @@ mod tests {
         // The example of RFC 9562 appendix A.6.
         let at = UNIX_EPOCH + Duration::from_millis(0x017F_22E2_79B0);
         let random = u128::MAX >> 48 & !(0xffff << 64) | 0xcc3 << 64;
-        let id = text(uuid(with_time(random, at), 7));
+        let id = RequestId::uuid(with_time(random, at), 7);
+        let id = id.as_str().as_bytes();
         assert_eq!(&id[..18], b"017f22e2-79b0-7cc3");
     }
 

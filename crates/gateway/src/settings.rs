@@ -193,11 +193,15 @@ impl Settings {
     }
 }
 
+/// A section unread; an empty map where it is absent.
+pub(crate) fn raw_section(root: &RawConfig, key: &str) -> RawConfig {
+    let raw = root.get(key).filter(|raw| !raw.is_null());
+    raw.unwrap_or_else(|| RawConfig::empty(root.path().key(key)))
+}
+
 /// A section as its type; one that is absent as an empty map.
 pub(crate) fn section<T: de::DeserializeOwned>(root: &RawConfig, key: &str, errors: &mut ConfigErrors) -> Option<T> {
-    let raw = root.get(key).filter(|raw| !raw.is_null());
-    let raw = raw.unwrap_or_else(|| RawConfig::empty(root.path().key(key)));
-    errors.collect(raw.read())
+    errors.collect(raw_section(root, key).read())
 }
 
 fn list<T: de::DeserializeOwned>(root: &RawConfig, key: &str, errors: &mut ConfigErrors) -> Option<Vec<T>> {

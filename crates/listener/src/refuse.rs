@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 use std::time::SystemTime;
 
+use tidegate_core::facts::RequestId;
 use tokio::io::AsyncWriteExt;
 
 use crate::events::CloseReason;
@@ -19,24 +20,20 @@ pub(crate) async fn request(shared: &Shared, mut stream: Box<ClientStream>, refu
     stream.pulse().enter(Phase::Closing);
     stream.pulse().ending(if refusal == TOO_SLOW { CloseReason::HeadTimeout } else { CloseReason::Refused });
     let id = new_id();
-    shared.events.request_refused(stream.conn().connection(), refusal, &id);
+    shared.events.request_refused(stream.conn().connection(), refusal, id.as_str());
     stream.set_lingers(true);
     // If the client is gone there is nobody to tell.
-    _ = stream.write_all(&answer(refusal, &id)).await;
+    _ = stream.write_all(&answer(refusal, id.as_str())).await;
     _ = stream.finish().await;
 }
 
 /// Turns a connection away, as far as that goes without waiting.
 pub(crate) fn overloaded(socket: &Socket) {
-    _ = socket.try_write(&[IoSlice::new(&answer(OVERLOADED, &new_id()))]);
+    _ = socket.try_write(&[IoSlice::new(&answer(OVERLOADED, new_id().as_str()))]);
 }
 
-/// A request id as the gateway makes them: a random UUID (RFC 9562 section 5.4).
-fn new_id() -> String {
-    let random: u128 = rand::random();
-    let uuid = random & !(0xf << 76) & !(0x3 << 62) | 4 << 76 | 2 << 62;
-    let hex = format!("{uuid:032x}");
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+fn new_id() -> RequestId {
+    RequestId::uuid(rand::random(), 4)
 }
 
 /// The same shape as the gateway's own errors (RFC 9457).
@@ -74,7 +71,7 @@ mod tests {
 
     #[test]
     fn ids_are_random_uuids() {
-        let (one, other) = (new_id(), new_id());
+        let (one, other) = (new_id().to_string(), new_id().to_string());
         assert_ne!(one, other);
         assert_eq!((one.len(), one.as_bytes()[14]), (36, b'4'), "{one}");
         assert!(matches!(one.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{one}");
