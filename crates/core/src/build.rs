@@ -61,14 +61,12 @@ impl<'a> BuildCx<'a> {
     /// The store that `stores:` calls `name`. The error carries no path yet: put it under that of the field
     /// that named the store.
     pub fn redis(&self, name: &str) -> Result<Redis, ConfigError> {
-        self.stores.redis(name).cloned().ok_or_else(|| {
-            let known: Vec<_> = self.stores.names().collect();
-            let help = match known.is_empty() {
-                true => format!("add it: stores: {{ {name}: {{ redis: \"redis://127.0.0.1:6379\" }} }}"),
-                false => format!("stores has: {}", known.join(", ")),
-            };
-            ConfigError::at("", format!("no store is called `{name}`")).help(help)
-        })
+        self.stores.named(name)
+    }
+
+    /// All stores: for a plugin whose policies name stores of their own.
+    pub fn stores(&self) -> &'a Stores {
+        self.stores
     }
 
     /// Work beside the requests. Starts when this configuration becomes the current one, and is told to stop

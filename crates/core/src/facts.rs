@@ -18,6 +18,8 @@ pub struct Facts {
     pub client: ClientAddr,
     /// Who is asking; `None` until a plugin has proved it.
     pub identity: Option<Identity>,
+    /// The country the client is in, where something in front of the gateway or a plugin has said so.
+    pub country: Option<Country>,
     /// What the cache did.
     pub cache: CacheStatus,
     /// What the tightest limit said.
@@ -29,7 +31,15 @@ pub struct Facts {
 impl Facts {
     /// Facts of a request about which nothing more is known yet.
     pub fn new(request_id: RequestId, client: ClientAddr) -> Self {
-        Self { request_id, client, identity: None, cache: CacheStatus::Off, limit: None, extensions: Extensions::new() }
+        Self {
+            request_id,
+            client,
+            identity: None,
+            country: None,
+            cache: CacheStatus::Off,
+            limit: None,
+            extensions: Extensions::new(),
+        }
     }
 }
 
@@ -104,6 +114,34 @@ pub struct ClientAddr {
     pub forwarded: bool,
 }
 
+/// A country: two letters, in upper case (ISO 3166-1 alpha-2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Country([u8; 2]);
+
+impl Country {
+    /// `None` when it is not two letters.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        match text {
+            [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => {
+                Some(Self([a.to_ascii_uppercase(), b.to_ascii_uppercase()]))
+            }
+            _ => None,
+        }
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        // Only ASCII letters ever get in.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Who is asking, proved by a plugin. Cheap to clone.
 #[derive(Clone)]
 pub struct Identity(Arc<IdentityParts>);
@@ -171,8 +209,10 @@ pub enum CacheStatus {
 }
 
 /// What the tightest limit said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitOutcome {
+    /// The limit's name in the configuration.
+    pub policy: Arc<str>,
     /// How much is allowed in a window.
     pub limit: u64,
     /// How much of it is left.
@@ -192,6 +232,14 @@ mod tests {
         }
         assert_eq!(RequestId::parse(b"aZ9._-").map(|id| id.to_string()).as_deref(), Some("aZ9._-"));
         assert!(RequestId::parse(&[b'a'; 128]).is_some());
+    }
+
+    #[test]
+    fn a_country_is_two_letters() {
+        assert_eq!(Country::parse(b"de").map(|country| country.as_str().to_owned()).as_deref(), Some("DE"));
+        for bad in [&b""[..], b"d", b"deu", b"T1", b"\xff\xff", b"d\0"] {
+            assert_eq!(Country::parse(bad), None, "{bad:?}");
+        }
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub enum AnsweredBy {
 pub struct Outcome {
     /// The status the client got; 499 when it left before there was one.
     pub status: u16,
+    /// The stable name of the error that the gateway answered with ([`Reply::code`]); `None` for any other answer.
+    pub code: Option<&'static str>,
     /// Who made the answer.
     pub answered_by: AnsweredBy,
     /// Bytes of body that came from the client.

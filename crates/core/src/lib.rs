@@ -41,6 +41,7 @@
 //! }
 //! ```
 
+mod admin;
 mod build;
 mod cache;
 mod clock;
@@ -67,6 +68,7 @@ mod store;
 mod task;
 mod template;
 
+pub use admin::{Admin, AdminRequest};
 pub use build::BuildCx;
 pub use cache::{CacheKey, CachePolicy, Freshness, Lookup};
 pub use clock::{Clock, SystemTimeSource, TimeSource};
@@ -80,20 +82,21 @@ pub use head::{RequestHead, Scheme};
 pub use metrics::{MetricError, Metrics};
 pub use params::Params;
 pub use plugin::{Handler, NoConfig, Plugin};
-pub use reply::{Body, BodyStream, Reply};
+pub use reply::{Body, BodyStream, ProblemKind, Reply};
 pub use request::Request;
 pub use retain::Retained;
 pub use route::{Route, RouteId};
 pub use router::{
     Explanation, Match, RouteLimits, RouteSpec, RouteTable, Routed, Router, Serve, Split, SplitArm, StickBy,
 };
-pub use store::{Redis, StoreConfig, StoreError, Stores};
+pub use store::{Redis, Script, SentinelConfig, StoreConfig, StoreError, Stores};
 pub use task::{Stop, Task};
 pub use template::{Fact, Template, TemplateError};
 
 // What a plugin needs of others, at the version that Tidegate uses.
 pub use async_trait::async_trait;
 pub use bytes::Bytes;
+pub use deadpool_redis::redis;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use pingora_http::{RequestHeader, ResponseHeader};
 pub use prometheus;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::{BuildCx, CachePolicy, ConfigErrors, Cx, EndpointOffer, Flow, Outcome, Result, Route};
+use crate::{Admin, BuildCx, CachePolicy, ConfigErrors, Cx, EndpointOffer, Flow, Outcome, Result, Route};
 
 /// One crate, one section of the configuration.
 ///
@@ -33,6 +34,18 @@ pub trait Plugin: Send + Sync + Sized + 'static {
     /// Called once per route that has a policy. A route without one has no link in its chain, and pays nothing.
     /// Errors carry paths relative to the policy.
     fn handler(&self, policy: Self::Policy, route: &Route) -> Result<Self::Handler, ConfigErrors>;
+
+    /// What is asked of this plugin for routes that have no policy and for which the section has no `default:`. A
+    /// plugin whose section alone has something to do on every route (a ban of clients) returns a policy here; a
+    /// route that says `off` is left alone. Default: nothing, and such a route has no link in its chain.
+    fn everywhere(&self) -> Option<Self::Policy> {
+        None
+    }
+
+    /// What operators can see and do on the admin listener, under `/<name>/`.
+    fn admin(&self) -> Option<Arc<dyn Admin>> {
+        None
+    }
 
     /// What routes can be served by instead of an upstream.
     fn endpoints(&self) -> Vec<EndpointOffer> {

@@ -28,7 +28,18 @@ pub enum Body {
         code: &'static str,
         /// What went wrong, for the person at the other end. Never an upstream's address or text.
         detail: Cow<'static, str>,
+        /// What kind of problem it is, where that is registered or documented.
+        kind: Option<Box<ProblemKind>>,
     },
+}
+
+/// A kind of problem that programs know by its URI (RFC 9457 section 3.1.1), with members of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProblemKind {
+    /// `type`.
+    pub uri: &'static str,
+    /// What is said beside the standard members. Names must not be those of standard members.
+    pub members: serde_json::Map<String, serde_json::Value>,
 }
 
 impl fmt::Debug for Body {
@@ -76,7 +87,7 @@ impl Reply {
 
     /// An error in the gateway's one shape (RFC 9457).
     pub fn problem(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(status).body(Body::Problem { code, detail: detail.into() })
+        Self::new(status).body(Body::Problem { code, detail: detail.into(), kind: None })
     }
 
     /// 400.
@@ -148,6 +159,15 @@ impl Reply {
     #[must_use]
     pub fn close(mut self) -> Self {
         self.0.close = true;
+        self
+    }
+
+    /// The same error, of this kind. Changes nothing in an answer that is no error.
+    #[must_use]
+    pub fn kind(mut self, of: ProblemKind) -> Self {
+        if let Body::Problem { kind, .. } = &mut self.0.body {
+            *kind = Some(Box::new(of));
+        }
         self
     }
 

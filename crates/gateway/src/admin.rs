@@ -1,13 +1,14 @@
-//! The admin listener: `/metrics`, `/healthz`, `/readyz`.
+//! The admin listener: `/metrics`, `/healthz`, `/readyz`, and what plugins show under their names.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::{Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
-use tidegate_core::Metrics;
+use pingora_http::RequestHeader;
 use tidegate_core::prometheus::{Encoder, TextEncoder};
+use tidegate_core::{AdminRequest, Body, Metrics, Reply};
 
 use crate::shared::Shared;
 
@@ -21,17 +22,16 @@ pub(crate) struct Admin {
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let head = session.req_header();
-        if !matches!(head.method, Method::GET | Method::HEAD) {
-            let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET and HEAD only\n");
-            response.headers_mut().insert(header::ALLOW, http::HeaderValue::from_static("GET, HEAD"));
-            return response;
-        }
-        match head.uri.path() {
-            "/metrics" => self.metrics(),
+        let own = match head.uri.path() {
+            "/metrics" => Admin::metrics,
             // The process is alive if it can say so.
-            "/healthz" => answer(StatusCode::OK, TEXT, "ok\n"),
-            "/readyz" => self.readiness(),
-            _ => answer(StatusCode::NOT_FOUND, TEXT, "there are: /metrics /healthz /readyz\n"),
+            "/healthz" => |_: &Admin| answer(StatusCode::OK, TEXT, "ok\n"),
+            "/readyz" => Admin::readiness,
+            _ => return self.plugin(head).await,
+        };
+        match head.method {
+            Method::GET | Method::HEAD => own(self),
+            _ => only("GET, HEAD"),
         }
     }
 }
@@ -39,6 +39,23 @@ impl ServeHttp for Admin {
 const TEXT: &str = "text/plain; charset=utf-8";
 
 impl Admin {
+    /// What a plugin answers to `/<plugin>/<path>`.
+    async fn plugin(&self, head: &RequestHeader) -> Response<Vec<u8>> {
+        if comes_from_a_page(head) {
+            return answer(StatusCode::FORBIDDEN, TEXT, "not from a web page\n");
+        }
+        let generation = self.shared.current.load_full();
+        let path = head.uri.path().trim_start_matches('/');
+        let (name, path) = path.split_once('/').unwrap_or((path, ""));
+        let admin = generation.admins.iter().find(|(plugin, _)| *plugin == name);
+        let request = AdminRequest { method: &head.method, path, query: head.uri.query().unwrap_or_default() };
+        let reply = match admin {
+            Some((_, admin)) => admin.answer(&request).await,
+            None => None,
+        };
+        reply.map_or_else(|| unknown(&generation.admins), write)
+    }
+
     fn metrics(&self) -> Response<Vec<u8>> {
         let encoder = TextEncoder::new();
         let mut text = Vec::with_capacity(16 * 1024);
@@ -57,13 +74,53 @@ impl Admin {
     }
 }
 
+/// A page in the browser of somebody who can reach this listener must not reset limits: browsers say where a request
+/// comes from (the Fetch standard, section 3.2), and tools don't.
+fn comes_from_a_page(head: &RequestHeader) -> bool {
+    let site = head.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let foreign = site.is_some_and(|site| site != b"none" && site != b"same-origin");
+    foreign || !matches!(head.method, Method::GET | Method::HEAD) && head.headers.contains_key(header::ORIGIN)
+}
+
+fn unknown(plugins: &[(&'static str, Arc<dyn tidegate_core::Admin>)]) -> Response<Vec<u8>> {
+    let mut text = "there are: /metrics /healthz /readyz".to_owned();
+    for (name, admin) in plugins {
+        for path in admin.paths() {
+            text.extend([" /", name, "/", path]);
+        }
+    }
+    text.push('\n');
+    answer(StatusCode::NOT_FOUND, TEXT, text)
+}
+
+/// A plugin's reply. Errors are for people who run the gateway: no problem details, just the text.
+fn write(reply: Reply) -> Response<Vec<u8>> {
+    let (status, headers, body) = reply.into_parts();
+    let mut response = match body {
+        Body::Empty => answer(status, TEXT, Vec::new()),
+        Body::Bytes(bytes) => answer(status, TEXT, bytes),
+        Body::Problem { detail, .. } => answer(status, TEXT, format!("{detail}\n")),
+        Body::Stream(_) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "no streams here\n"),
+    };
+    for (name, value) in &headers {
+        response.headers_mut().insert(name, value.clone());
+    }
+    response
+}
+
+fn only(methods: &'static str) -> Response<Vec<u8>> {
+    let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("{methods} only\n"));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
 fn answer(status: StatusCode, kind: &str, body: impl Into<Vec<u8>>) -> Response<Vec<u8>> {
     let body = body.into();
     let mut response = Response::new(Vec::new());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, body.len().into());
-    headers.insert(header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(kind) = kind.parse() {
         headers.insert(header::CONTENT_TYPE, kind);
     }

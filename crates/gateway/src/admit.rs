@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use http::{HeaderValue, StatusCode, Version, header};
 use pingora_proxy::Session;
 use tidegate_core::erased::head_of;
-use tidegate_core::facts::Facts;
+use tidegate_core::facts::{Country, Facts};
 use tidegate_core::{AnsweredBy, Connection, Flow, Params, Reply, Request, Routed, Scheme};
 use tidegate_listener::Conn;
 
@@ -30,8 +30,12 @@ pub(crate) fn begin(shared: &Shared, session: &Session) -> Exchange {
     let headers = &session.req_header().headers;
     let origin = generation.trusted.resolve(connection.peer.map(|peer| peer.ip()), headers);
     let own = if connection.tls.is_some() { Scheme::Https } else { Scheme::Http };
+    let mut facts = Facts::new(generation.request_ids.of(headers, origin.trusted), origin.client);
+    if let Some(header) = generation.country_header.as_ref().filter(|_| origin.trusted) {
+        facts.country = headers.get(header).and_then(|value| Country::parse(value.as_bytes()));
+    }
     let request = Request {
-        facts: Facts::new(generation.request_ids.of(headers, origin.trusted), origin.client),
+        facts,
         params: Params::default(),
         path: None,
         scheme: client::scheme(own, origin.trusted, headers),

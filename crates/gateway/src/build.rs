@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidegate_core::config::{ConfigErrors, ConfigPath, RawConfig, Value};
 use tidegate_core::{
-    BuildCx, Clock, ConfigError, EndpointOffer, MetricError, Metrics, Retained, Route, RouteId, RouteSpec, RouteTable,
+    BuildCx, Clock, ConfigError, EndpointOffer, HeaderName, MetricError, Metrics, Retained, Route, RouteId, RouteSpec, RouteTable,
     Serve, Stores, Task,
 };
 use tidegate_listener::{Listener, ListenerConfig};
@@ -78,7 +78,11 @@ pub(crate) fn build(
     unknown_sections(parts, router_kind, root, &mut errors);
     let settings = Settings::read(root, &mut errors);
     let stores = match &settings {
-        Some(settings) => errors.collect(Stores::open(&settings.stores).map_err(|e| e.under(&"stores".into()))),
+        Some(settings) => {
+            let before = before.map(|before| &before.stores);
+            let stores = Stores::open(&settings.stores, &parts.metrics, before);
+            errors.collect(stores.map_err(|e| e.under(&"stores".into())))
+        }
         None => None,
     };
     let stores = stores.unwrap_or_default();
@@ -117,6 +121,7 @@ pub(crate) fn build(
         return Err(errors);
     };
 
+    let admins = sections.iter().filter_map(|section| Some((section.name, section.plugin.admin()?))).collect();
     let offers = sections.iter().flat_map(|section| section.plugin.endpoints()).collect();
     let builder = Builder {
         settings: &settings,
@@ -139,9 +144,12 @@ pub(crate) fn build(
         trusted: extras.trusted,
         request_ids: extras.request_ids,
         error_pages: extras.error_pages,
+        country_header: extras.country_header,
         access_log: extras.access_log,
         listeners: settings.listeners.iter().map(ListenerRule::new).collect(),
         retained,
+        stores,
+        admins,
         stop: watch::Sender::new(false),
         settings,
     };
@@ -160,6 +168,7 @@ fn metric(error: MetricError) -> ConfigError {
 /// What the gateway's own sections become.
 struct Extras {
     trusted: TrustedProxies,
+    country_header: Option<HeaderName>,
     request_ids: RequestIds,
     error_pages: ErrorPages,
     access_log: Option<AccessLog>,
@@ -179,14 +188,27 @@ fn read_extras(
         // Opening the file would make it, perhaps as somebody the gateway doesn't run as.
         Purpose::Check => Ok(None),
     };
+    let country_header = errors.collect(country_header(settings));
     let log = log.map_err(|e| e.under(&"access_log".into()));
     let (request_ids, pages, log) = (errors.collect(request_ids), errors.collect(pages), errors.collect(log));
     Some(Extras {
         trusted: TrustedProxies::new(settings.trusted_proxies.clone()),
+        country_header: country_header?,
         request_ids: request_ids?,
         error_pages: pages?,
         access_log: log?,
     })
+}
+
+/// A field that nobody in front of the gateway vouches for would be the client's own word.
+fn country_header(settings: &Settings) -> Result<Option<HeaderName>, ConfigError> {
+    let Some(name) = &settings.country_header else { return Ok(None) };
+    if settings.trusted_proxies.is_empty() {
+        let error = ConfigError::at("country_header", "without trusted_proxies nobody's word on it would be taken");
+        return Err(error.help("list the proxies that set it: trusted_proxies: [10.0.0.0/8]"));
+    }
+    let parsed = name.parse();
+    parsed.map(Some).map_err(|_| ConfigError::at("country_header", format!("`{name}` is not a field name")))
 }
 
 fn build_section(kind: &dyn PluginKind, root: &RawConfig, cx: &mut BuildCx<'_>) -> Result<Section, ConfigErrors> {
@@ -265,14 +287,20 @@ impl Builder<'_> {
             steps.push(Step { plugin: self.router, link, failures: self.router_failures.clone() });
         }
         for section in &self.sections {
-            let Some(policy) = spec.policies.get(section.name).or(section.default.as_ref()) else { continue };
-            if is_off(policy) {
-                continue;
-            }
-            if let Some(link) = errors.collect(section.plugin.link(policy, &route)) {
+            let link = match spec.policies.get(section.name).or(section.default.as_ref()) {
+                Some(policy) if is_off(policy) => continue,
+                Some(policy) => {
+                    policies.push((section.name, policy.clone()));
+                    section.plugin.link(policy, &route)
+                }
+                None => match section.plugin.everywhere(&route) {
+                    Some(link) => link,
+                    None => continue,
+                },
+            };
+            if let Some(link) = errors.collect(link) {
                 steps.push(Step { plugin: section.name, link, failures: section.failures.clone() });
             }
-            policies.push((section.name, policy.clone()));
         }
         one_cache(&steps, &route, &mut errors);
         let serve = match unrouted {

@@ -10,6 +10,7 @@ use crate::shared::Shared;
 pub(crate) fn finish(shared: &Shared, session: &mut Session, exchange: &mut Exchange) {
     let outcome = Outcome {
         status: exchange.status,
+        code: exchange.code,
         answered_by: exchange.answered_by,
         bytes_received: session.body_bytes_read() as u64,
         bytes_sent: session.body_bytes_sent() as u64,

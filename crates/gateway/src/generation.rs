@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_core::{Endpoint, RawConfig, Retained, Route, RouteLimits, Split, StatusCode};
+use tidegate_core::{Admin, Endpoint, HeaderName, RawConfig, Retained, Route, RouteLimits, Split, StatusCode, Stores};
 use tidegate_listener::ListenerConfig;
 use tidegate_upstream::{Pool, Upstreams};
 use tokio::sync::watch;
@@ -28,11 +28,16 @@ pub(crate) struct Generation {
     pub unrouted: BuiltRoute,
     pub upstreams: Upstreams,
     pub trusted: TrustedProxies,
+    /// In which a trusted proxy says what country the client is in.
+    pub country_header: Option<HeaderName>,
     pub request_ids: RequestIds,
     pub error_pages: ErrorPages,
     pub listeners: Box<[ListenerRule]>,
     pub access_log: Option<AccessLog>,
     pub retained: Retained,
+    pub stores: Stores,
+    /// What plugins answer on the admin listener, by their names.
+    pub admins: Vec<(&'static str, Arc<dyn Admin>)>,
     /// Tells this configuration's background tasks to stop.
     pub stop: watch::Sender<bool>,
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use schemars::{Schema, schema_for};
 use tidegate_core::erased::Link;
 use tidegate_core::{
-    BuildCx, ConfigError, ConfigErrors, Endpoint, EndpointOffer, Explanation, Plugin, RawConfig, RequestHead, Route,
+    Admin, BuildCx, ConfigError, ConfigErrors, ConfigPath, Endpoint, EndpointOffer, Explanation, Plugin, RawConfig, RequestHead, Route,
     RouteTable, Routed, Router,
 };
 
@@ -25,7 +25,10 @@ pub(crate) trait PluginKind: Send + Sync {
 /// A plugin of one configuration.
 pub(crate) trait BuiltPlugin: Send + Sync {
     fn link(&self, policy: &RawConfig, route: &Route) -> Result<Box<dyn Link>, ConfigErrors>;
+    /// Its link for a route that asks nothing of it; `None` where it has nothing to do there.
+    fn everywhere(&self, route: &Route) -> Option<Result<Box<dyn Link>, ConfigErrors>>;
     fn endpoints(&self) -> Vec<EndpointOffer>;
+    fn admin(&self) -> Option<Arc<dyn Admin>>;
 }
 
 /// A router that can be built.
@@ -84,8 +87,19 @@ impl<P: Plugin> BuiltPlugin for Built<P> {
         Ok(Box::new(handler))
     }
 
+    fn everywhere(&self, route: &Route) -> Option<Result<Box<dyn Link>, ConfigErrors>> {
+        let policy = self.0.everywhere()?;
+        let nowhere = RawConfig::empty(ConfigPath::root().key(P::NAME));
+        let handler = contained(&nowhere, || self.0.handler(policy, route));
+        Some(handler.map(|handler| Box::new(handler) as Box<dyn Link>))
+    }
+
     fn endpoints(&self) -> Vec<EndpointOffer> {
         self.0.endpoints()
+    }
+
+    fn admin(&self) -> Option<Arc<dyn Admin>> {
+        self.0.admin()
     }
 }
 

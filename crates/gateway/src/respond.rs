@@ -10,6 +10,7 @@ use tidegate_core::{AnsweredBy, Body, BodyStream, Reply};
 
 use crate::chain::HookFailed;
 use crate::exchange::Exchange;
+use crate::problem::Said;
 
 /// Writes `reply`: through the chain like a proxied answer, errors in their one shape, the connection kept where
 /// it may be.
@@ -75,11 +76,11 @@ fn render(exchange: &Exchange, reply: Reply, session: &Session) -> (ResponseHead
         Body::Empty => Payload::Whole(Bytes::new()),
         Body::Bytes(bytes) => Payload::Whole(bytes),
         Body::Stream(stream) => Payload::Stream(stream),
-        Body::Problem { code, detail } => {
+        Body::Problem { code, detail, kind } => {
             let id = &exchange.request.facts.request_id;
             let pages = &exchange.generation.error_pages;
             let accept = session.req_header().headers.get(header::ACCEPT);
-            let (kind, bytes) = pages.render(status, code, &detail, id, accept);
+            let (kind, bytes) = pages.render(status, Said { code, detail: &detail, kind: kind.as_deref() }, id, accept);
             if pages.varies(status) {
                 let _ = head.append_header(header::VARY, HeaderValue::from_static("Accept"));
             }

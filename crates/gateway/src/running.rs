@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use pingora_core::server::configuration::ServerConf;
@@ -13,6 +14,7 @@ use tidegate_core::config::{ConfigErrors, ConfigPath};
 use tidegate_core::{ConfigError, MetricError, Metrics, Stop, Task};
 use tidegate_listener::{BoundAddr, Listener, ListenerConfig, Server, install_crypto_provider};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::admin::Admin;
 use crate::build::{Built, Parts, Purpose};
@@ -53,6 +55,8 @@ struct Inner {
     watching: Mutex<Option<(Vec<PathBuf>, WatchGuard)>>,
     /// Tells work that outlives configurations to stop.
     end: watch::Sender<bool>,
+    /// Plugins' work beside the requests: what it still has to write down is waited for at the end.
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Running {
@@ -90,6 +94,7 @@ impl Running {
             reloading: tokio::sync::Mutex::new(()),
             watching: Mutex::new(None),
             end,
+            tasks: Mutex::new(Vec::new()),
         });
         inner.begin(&generation, tasks);
         let source = inner.source.lock().clone();
@@ -157,6 +162,7 @@ impl Running {
         inner.server.drain();
         let clean = tokio::time::timeout(drain.timeout.get(), inner.server.drained()).await.is_ok();
         inner.stop();
+        inner.join().await;
         clean
     }
 }
@@ -257,11 +263,23 @@ impl Inner {
         for task in tasks {
             let name = task.name().to_owned();
             let work = task.into_future(Stop::new(generation.stop.subscribe()));
-            tokio::spawn(async move {
+            let task = tokio::spawn(async move {
                 if let Err(error) = tokio::spawn(work).await {
                     log::error!(task = name.as_str(); "background task ended: {error}");
                 }
             });
+            let mut tasks = self.tasks.lock();
+            tasks.retain(|task| !task.is_finished());
+            tasks.push(task);
+        }
+    }
+
+    /// Waits for plugins' work that was told to stop, but not for ever.
+    async fn join(&self) {
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        let all = futures_util::future::join_all(tasks);
+        if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
+            log::warn!("background tasks did not end within {} s", LAST_WORDS.as_secs());
         }
     }
 
@@ -288,6 +306,9 @@ fn files(result: &Result<Document, BadConfig>) -> &[PathBuf] {
         Err(bad) => bad.files(),
     }
 }
+
+/// How long plugins' background tasks may take to write down what is to survive, when all requests have ended.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// How many times Pingora may ask for a peer. Ours decides earlier; 0 would mean never.
 const MAX_TRIES: usize = 4;

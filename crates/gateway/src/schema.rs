@@ -41,6 +41,9 @@ fn own_sections(assembly: &mut Assembly) {
     add("limits", schema_for!(LimitsConfig), "Limits of routes that don't say otherwise.");
     let text = "Proxies in front of the gateway whose X-Forwarded-* fields are believed. Default: none.";
     add("trusted_proxies", schema_for!(Vec<TrustedProxy>), text);
+    let text = "The field in which a trusted proxy says what country the client is in, such as CF-IPCountry or \
+                CloudFront-Viewer-Country: two letters, for limits by country. Default: none.";
+    add("country_header", schema_for!(String), text);
     add("request_id", schema_for!(RequestIdConfig), "The id by which client, log and upstream know a request.");
     add("access_log", schema_for!(AccessLogConfig), "One line for each request; `off` for none.");
     add("errors", schema_for!(ErrorsConfig), "What errors of the gateway look like.");

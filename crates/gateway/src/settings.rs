@@ -140,6 +140,7 @@ pub(crate) struct Settings {
     pub admin: Option<AdminConfig>,
     pub limits: LimitsConfig,
     pub trusted_proxies: Vec<TrustedProxy>,
+    pub country_header: Option<String>,
     pub request_id: RequestIdConfig,
     pub access_log: AccessLogConfig,
     pub errors: ErrorsConfig,
@@ -148,13 +149,14 @@ pub(crate) struct Settings {
 }
 
 /// The keys of the gateway's own sections, in the order of the manual.
-pub(crate) const SECTIONS: [&str; 11] = [
+pub(crate) const SECTIONS: [&str; 12] = [
     "include",
     "server",
     "listeners",
     "admin",
     "limits",
     "trusted_proxies",
+    "country_header",
     "request_id",
     "access_log",
     "errors",
@@ -182,6 +184,10 @@ impl Settings {
             admin: admin?,
             limits: section(root, "limits", errors)?,
             trusted_proxies: list(root, "trusted_proxies", errors)?,
+            country_header: match root.get("country_header") {
+                Some(raw) => errors.collect(raw.read())?,
+                None => None,
+            },
             request_id: section(root, "request_id", errors)?,
             access_log: section(root, "access_log", errors)?,
             errors: section(root, "errors", errors)?,

@@ -30,6 +30,13 @@ pub fn program(name: impl AsRef<Path>, package: &str) -> ProgramBuilder {
 }
 
 impl ProgramBuilder {
+    /// Lets it listen on `port`, where another one did before.
+    #[must_use]
+    pub fn on(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
     /// The port it is to listen on; free just now.
     pub fn port(&self) -> u16 {
         self.port
@@ -156,6 +163,9 @@ impl Program {
             Signal::Int => rustix::process::Signal::INT,
             Signal::Hup => rustix::process::Signal::HUP,
             Signal::Usr1 => rustix::process::Signal::USR1,
+            Signal::Stop => rustix::process::Signal::STOP,
+            Signal::Continue => rustix::process::Signal::CONT,
+            Signal::Kill => rustix::process::Signal::KILL,
         };
         rustix::process::kill_process(id, signal).expect("its own child");
     }
@@ -179,6 +189,12 @@ pub enum Signal {
     Hup,
     /// SIGUSR1.
     Usr1,
+    /// SIGSTOP: it does nothing from then on; its sockets stay open.
+    Stop,
+    /// SIGCONT: it goes on.
+    Continue,
+    /// SIGKILL.
+    Kill,
 }
 
 impl Drop for Program {
@@ -192,34 +208,6 @@ impl Drop for Program {
 impl std::fmt::Debug for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} on port {}", self.name.display(), self.port)
-    }
-}
-
-/// A Redis server of this test's own.
-#[derive(Debug)]
-pub struct Redis(Program);
-
-/// Starts a Redis server that keeps nothing.
-pub async fn redis() -> Redis {
-    let redis = program("redis-server", "redis-server");
-    let port = redis.port().to_string();
-    Redis(redis.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]).start().await)
-}
-
-impl Redis {
-    /// How `stores:` names it.
-    pub fn url(&self) -> String {
-        format!("redis://{}", self.0.addr())
-    }
-
-    /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.0.addr()
-    }
-
-    /// The program, to be stopped by dropping it.
-    pub fn program(&mut self) -> &mut Program {
-        &mut self.0
     }
 }
 
@@ -261,15 +249,6 @@ mod tests {
         sh.signal(Signal::Term);
         assert_eq!(sh.wait().await.code(), Some(3));
         assert_eq!(sh.output(), "up\nbye\n");
-    }
-
-    #[tokio::test]
-    async fn redis_answers() {
-        let redis = redis().await;
-        let mut client = crate::Client::connect(redis.addr()).await;
-        client.write("PING\r\n").await;
-        assert_eq!(client.bytes(7).await, "+PONG\r\n");
-        assert!(redis.url().starts_with("redis://127.0.0.1:"));
     }
 
     #[test]

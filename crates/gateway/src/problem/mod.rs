@@ -11,7 +11,7 @@ pub(crate) use config::ErrorsConfig;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
-use tidegate_core::ConfigErrors;
+use tidegate_core::{ConfigErrors, ProblemKind};
 use tidegate_core::facts::RequestId;
 
 use config::Format;
@@ -43,6 +43,17 @@ pub(crate) struct Problem<'a> {
     detail: &'a str,
     code: &'a str,
     request_id: &'a str,
+    /// What the kind of problem says beside.
+    #[serde(flatten)]
+    members: Option<&'a serde_json::Map<String, serde_json::Value>>,
+}
+
+/// What went wrong, as the reply has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said<'a> {
+    pub code: &'a str,
+    pub detail: &'a str,
+    pub kind: Option<&'a ProblemKind>,
 }
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -72,18 +83,18 @@ impl ErrorPages {
     pub(crate) fn render(
         &self,
         status: StatusCode,
-        code: &str,
-        detail: &str,
+        said: Said<'_>,
         request_id: &RequestId,
         accept: Option<&HeaderValue>,
     ) -> (HeaderValue, Bytes) {
         let problem = Problem {
-            kind: "about:blank",
+            kind: said.kind.map_or("about:blank", |kind| kind.uri),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
-            detail,
-            code,
+            detail: said.detail,
+            code: said.code,
             request_id: request_id.as_str(),
+            members: said.kind.map(|kind| &kind.members),
         };
         let page = self.pages.iter().find(|(of, _)| *of == status).map(|(_, page)| page);
         match (page, &self.otherwise) {
@@ -130,8 +141,25 @@ mod tests {
         let id = RequestId::parse(b"id-1").expect("an id");
         let status = StatusCode::from_u16(status).expect("a status");
         let accept = accept.map(HeaderValue::from_static);
-        let (content_type, body) = pages.render(status, "not_found", "no \"such\" <thing>\n", &id, accept.as_ref());
+        let (content_type, body) = pages.render(status, not_found(), &id, accept.as_ref());
         (content_type.to_str().expect("text").to_owned(), String::from_utf8(body.to_vec()).expect("text"))
+    }
+
+    fn not_found() -> Said<'static> {
+        Said { code: "not_found", detail: "no \"such\" <thing>\n", kind: None }
+    }
+
+    #[test]
+    fn a_kind_of_problem_has_its_uri_and_its_own_members() {
+        let members = [("violated-policies".to_owned(), json!(["burst"]))].into_iter().collect();
+        let kind = ProblemKind { uri: "https://example.com/quota", members };
+        let said = Said { kind: Some(&kind), ..not_found() };
+        let id = RequestId::parse(b"id-1").expect("an id");
+        let (_, body) = load(vec![]).expect("valid").render(StatusCode::TOO_MANY_REQUESTS, said, &id, None);
+        let body: Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(body["type"], "https://example.com/quota");
+        assert_eq!(body["violated-policies"], json!(["burst"]));
+        assert_eq!(body["title"], "Too Many Requests");
     }
 
     #[test]

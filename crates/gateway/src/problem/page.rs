@@ -63,7 +63,7 @@ impl Page {
 
     /// What claims to be JSON is, with the places filled in.
     fn proven(self, file: &Path) -> Result<Self, ConfigError> {
-        let sample = Problem { kind: "", title: "\"", status: 500, detail: "\"", code: "\"", request_id: "\"" };
+        let sample = Problem { kind: "", title: "\"", status: 500, detail: "\"", code: "\"", request_id: "\"", members: None };
         let (_, body) = self.render(&sample);
         match serde_json::from_slice::<serde::de::IgnoredAny>(&body) {
             Ok(_) => Ok(self),

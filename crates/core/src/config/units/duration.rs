@@ -91,9 +91,10 @@ impl FromStr for Duration {
         while !rest.is_empty() {
             let (amount, nanos);
             (amount, nanos, rest, units) = part(text, rest, units)?;
-            let more = amount.checked_mul(nanos).map(Std::from_nanos);
-            // A day has more nanoseconds than fit 213,503 times into 64 bits: count those in seconds.
-            let more = more.or_else(|| Some(Std::from_secs(amount.checked_mul(nanos / 1_000_000_000)?)));
+            // In 64 bits, 213,503 days are too many nanoseconds.
+            let more = u128::from(amount) * u128::from(nanos);
+            let (secs, nanos) = (more / 1_000_000_000, (more % 1_000_000_000) as u32);
+            let more = u64::try_from(secs).ok().map(|secs| Std::new(secs, nanos));
             sum = more.and_then(|more| sum.checked_add(more)).ok_or_else(|| refused(text, "it is too long"))?;
         }
         Ok(Self(sum))
@@ -166,6 +167,7 @@ mod tests {
         assert_eq!(read("1h30m"), Ok(Std::from_secs(5400)));
         assert_eq!(read("0s"), Ok(Std::ZERO));
         assert_eq!(read("400000d"), Ok(Std::from_secs(400_000 * 86_400)));
+        assert_eq!(read("18446744073709551615us"), Ok(Std::from_micros(u64::MAX)));
     }
 
     #[test]

@@ -1,0 +1,224 @@
+//! A server that is lost: what it costs, and how it is found again.
+
+use std::time::{Duration, Instant};
+
+use tidegate_core::redis::cmd;
+use tidegate_core::{Redis, StoreError};
+use tidegate_testkit::{Script, redis, slow_proxy, upstream, wait_until, wait_until_async};
+
+use crate::{LONG, open, pong, shared, until_it_answers, until_it_is_down};
+
+/// Many tasks that use a store until they are dropped.
+async fn crowd(store: &Redis) -> tokio::task::JoinSet<()> {
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let store = store.clone();
+        crowd.spawn(async move {
+            loop {
+                let _ = pong(&store).await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+    }
+    crowd
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_is_down_at_once_and_costs_nothing() {
+    let mut redis = redis().await;
+    let store = redis.store(LONG);
+    assert!(pong(&store).await.is_ok() && store.is_up());
+    redis.kill().await;
+    let first = pong(&store).await.expect_err("it is dead");
+    // Whoever sees it first: this call, or what watches the connections.
+    assert!(matches!(first, StoreError::Unreachable { .. } | StoreError::Down { .. }), "{first:?}");
+    // The probe has tried and failed by then: a port that nobody listens on refuses.
+    until_it_is_down(&store).await;
+    assert!(!store.is_up());
+    let begun = Instant::now();
+    for _ in 0..10_000 {
+        assert!(matches!(pong(&store).await, Err(StoreError::Down { .. })));
+    }
+    // Waiting for the network even once in a hundred would be more than this.
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    redis.restart().await;
+    until_it_answers(&store).await;
+    assert!(store.is_up());
+}
+
+#[tokio::test]
+async fn a_server_that_goes_and_comes_back_while_nobody_asks_is_not_missed() {
+    let mut redis = redis().await;
+    let store = redis.store(LONG);
+    until_it_answers(&store).await;
+    redis.kill().await;
+    wait_until("it is seen that it went", || !store.is_up()).await;
+    redis.restart().await;
+    wait_until("it is found", || store.is_up()).await;
+    assert!(pong(&store).await.is_ok());
+    let _: u64 = redis.ask(cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal")).await;
+    wait_until_async("it is connected to again", async || redis.info("connected_clients").await == 3).await;
+    assert!(pong(&store).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_server_that_was_never_there_is_down_after_the_first_call() {
+    let mut redis = redis().await;
+    redis.kill().await;
+    let store = redis.store(LONG);
+    assert!(store.is_up(), "nobody has asked it yet");
+    let first = pong(&store).await.expect_err("nobody listens");
+    assert!(matches!(first, StoreError::Unreachable { .. }), "{first:?}");
+    assert!(matches!(pong(&store).await, Err(StoreError::Down { .. })));
+    redis.restart().await;
+    until_it_answers(&store).await;
+}
+
+#[tokio::test]
+async fn a_server_that_stops_is_down_after_three_timeouts() {
+    let redis = redis().await;
+    let store = redis.store(Duration::from_millis(100));
+    until_it_answers(&store).await;
+    redis.stop_answering();
+    for _ in 0..3 {
+        let late = pong(&store).await.expect_err("it stopped");
+        assert!(matches!(late, StoreError::Timeout { .. }), "{late:?}");
+    }
+    assert!(matches!(pong(&store).await, Err(StoreError::Down { .. })));
+    redis.go_on();
+    until_it_answers(&store).await;
+}
+
+#[tokio::test]
+async fn an_answer_between_timeouts_keeps_the_server_up() {
+    let redis = redis().await;
+    let store = redis.store(Duration::from_millis(500));
+    until_it_answers(&store).await;
+    let before = redis.info("total_connections_received").await;
+    for _ in 0..3 {
+        for _ in 0..2 {
+            redis.stop_answering();
+            assert!(matches!(pong(&store).await, Err(StoreError::Timeout { .. })));
+            redis.go_on();
+        }
+        assert!(pong(&store).await.is_ok());
+    }
+    assert_eq!(redis.info("total_connections_received").await, before + 1, "only the one that asks");
+}
+
+#[tokio::test]
+async fn calls_in_flight_end_when_the_server_is_given_up() {
+    let redis = redis().await;
+    let store = redis.store(Duration::from_secs(1));
+    until_it_answers(&store).await;
+    redis.stop_answering();
+    let first: Vec<_> = (0..3)
+        .map(|_| {
+            tokio::spawn({
+                let store = store.clone();
+                async move { pong(&store).await }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let begun = Instant::now();
+    let later = pong(&store).await.expect_err("it stopped");
+    assert!(matches!(later, StoreError::Unreachable { .. }), "{later:?}");
+    assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
+    for first in first {
+        assert!(matches!(first.await.expect("no panic"), Err(StoreError::Timeout { .. })));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_meets_no_crowd() {
+    let mut redis = redis().await;
+    let store = redis.store(Duration::from_millis(200));
+    until_it_answers(&store).await;
+    let _crowd = crowd(&store).await;
+    redis.kill().await;
+    until_it_is_down(&store).await;
+    redis.restart().await;
+    until_it_answers(&store).await;
+    // Two of the store, the one that asks, and the one that saw that it listens again.
+    assert_eq!(redis.info("total_connections_received").await, 4);
+}
+
+#[tokio::test]
+async fn a_server_that_hung_meets_no_crowd() {
+    let redis = redis().await;
+    let store = redis.store(Duration::from_millis(200));
+    until_it_answers(&store).await;
+    let before = redis.info("total_connections_received").await;
+    let _crowd = crowd(&store).await;
+    redis.stop_answering();
+    until_it_is_down(&store).await;
+    // Long enough for some probes to give up.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    redis.go_on();
+    until_it_answers(&store).await;
+    let more = redis.info("total_connections_received").await - before;
+    assert!(more <= 6, "{more} connections for two that are used");
+}
+
+#[tokio::test]
+async fn a_slow_server_is_down_and_a_fast_one_up() {
+    let redis = redis().await;
+    let network = slow_proxy(redis.addr(), Duration::ZERO).await;
+    let entry = serde_json::json!({ "redis": format!("redis://{}", network.addr()), "timeout": "100ms" });
+    let store = shared(&open(entry, &Default::default(), None).expect("a store"));
+    until_it_answers(&store).await;
+    network.delay(Duration::from_secs(60));
+    until_it_is_down(&store).await;
+    network.delay(Duration::ZERO);
+    network.cut();
+    until_it_answers(&store).await;
+}
+
+#[tokio::test]
+async fn a_server_that_answers_garbage_is_down_until_it_stops_that() {
+    let redis = redis().await;
+    let network = slow_proxy(redis.addr(), Duration::ZERO).await;
+    let entry = serde_json::json!({ "redis": format!("redis://{}", network.addr()), "timeout": "20s" });
+    let store = shared(&open(entry, &Default::default(), None).expect("a store"));
+    let garbage: [&[u8]; 5] = [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\0\xff\0\xff\r\n",
+        b":abc\r\n",
+        b"*x\r\n",
+        b"$99999999999999999999\r\n",
+    ];
+    for garbage in garbage {
+        until_it_answers(&store).await;
+        network.garble(Some(garbage));
+        let broken = pong(&store).await.expect_err("garbage");
+        assert!(matches!(broken, StoreError::Unreachable { .. }), "{broken:?} after {garbage:?}");
+        until_it_is_down(&store).await;
+        network.garble(None);
+    }
+    until_it_answers(&store).await;
+}
+
+#[tokio::test]
+async fn a_server_of_another_kind_is_down() {
+    let http = upstream().route("/", Script::reply("hello")).start().await;
+    let entry = serde_json::json!({ "redis": format!("redis://{}", http.addr()), "timeout": "20s" });
+    let store = shared(&open(entry, &Default::default(), None).expect("a store"));
+    let first = pong(&store).await.expect_err("not Redis");
+    assert!(matches!(first, StoreError::Unreachable { .. }), "{first:?}");
+    assert!(matches!(pong(&store).await, Err(StoreError::Down { .. })));
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_let_in_to_is_down_and_says_why() {
+    let redis = redis().await;
+    let _: () = redis.ask(cmd("CONFIG").arg("SET").arg("requirepass").arg("right")).await;
+    let entry = |password: &str| serde_json::json!({ "redis": format!("redis://:{password}@{}", redis.addr()), "timeout": "20s" });
+    let wrong = shared(&open(entry("wrong"), &Default::default(), None).expect("a store"));
+    let refused = pong(&wrong).await.expect_err("the wrong password");
+    assert!(matches!(refused, StoreError::Unreachable { .. }), "{refused:?}");
+    let cause = std::error::Error::source(&refused).expect("a cause").to_string();
+    assert!(cause.contains("WRONGPASS") || cause.to_lowercase().contains("auth"), "{cause}");
+    let right = shared(&open(entry("right"), &Default::default(), None).expect("a store"));
+    wait_until_async("it lets us in", async || pong(&right).await.is_ok()).await;
+}
