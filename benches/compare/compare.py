@@ -102,12 +102,12 @@ NGINX_PROXY = """
 daemon off; worker_processes 1; pid {dir}/proxy.pid; error_log {dir}/proxy.err;
 events {{ worker_connections 1024; }}
 http {{
-  {log} keepalive_requests 100000000; client_body_temp_path {dir}/p1; proxy_temp_path {dir}/p2;
+  {log} {zone} keepalive_requests 100000000; client_body_temp_path {dir}/p1; proxy_temp_path {dir}/p2;
   fastcgi_temp_path {dir}/p3; uwsgi_temp_path {dir}/p4; scgi_temp_path {dir}/p5;
   upstream backend {{ server 127.0.0.1:{backend}; keepalive 128; keepalive_requests 100000000; }}
   server {{
     listen 127.0.0.1:{port} backlog=1024;
-    location / {{ proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://backend; }}
+    location / {{ {limit} proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://backend; }}
   }}
 }}
 """
@@ -124,6 +124,7 @@ defaults
   timeout http-request 10s
 frontend front
   bind 127.0.0.1:{port}
+{limit}
   default_backend back
 backend back
   http-reuse always
@@ -141,6 +142,7 @@ routing:
     - {{ name: other, match: {{ path: "/v1/other/**" }}, upstream: backend }}
     - {{ name: bench, match: {{ path: "/v1/bench/{{id}}" }}, upstream: backend }}
 {headers}
+{limit}
 """
 
 CHAIN_HEADERS = """
@@ -151,11 +153,28 @@ headers:
 """
 
 
+# Every proxy counts each request of a client and refuses above the rate; a tight rate proves that it does.
+TIDEGATE_LIMIT = """
+ratelimit: {{ default: {{ limits: [{{ name: flood, rate: {rate}/s, per: client }}] }} }}
+"""
+HAPROXY_LIMIT = """  stick-table type ip size 1m expire 60s store http_req_rate(1s)
+  http-request track-sc0 src
+  http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt {rate} }}
+"""
+LOOSE, TIGHT = 100_000_000, 5
+# nginx keeps rates in thousandths of a 32-bit number.
+NGINX_LOOSE = 4_000_000
+
+
 class Proxy:
     """One proxy under test."""
 
+    rate = None
+
     def __init__(self, name, args):
         self.name, self.args = name, args
+        if name.endswith("+limit"):
+            self.rate = LOOSE
         self.port, self.admin = free_port(), free_port()
 
     def command(self, dir, backend):
@@ -176,13 +195,20 @@ class Nginx(Proxy):
         log = "access_log off;"
         if self.name == "nginx+log":
             log = f"access_log {dir}/nginx.log combined buffer=64k flush=1s;"
-        text = NGINX_PROXY.format(dir=dir, port=self.port, backend=backend, log=log)
+        zone = limit = ""
+        if self.rate:
+            rate = min(self.rate, NGINX_LOOSE)
+            zone = f"limit_req_zone $binary_remote_addr zone=flood:16m rate={rate}r/s;"
+            limit = f"limit_req zone=flood burst={rate} nodelay; limit_req_status 429;"
+        text = NGINX_PROXY.format(dir=dir, port=self.port, backend=backend, log=log, zone=zone, limit=limit)
         return ["nginx", "-e", f"{dir}/proxy.err", "-c", self.write(dir, "nginx-proxy.conf", text)]
 
 
 class Haproxy(Proxy):
     def command(self, dir, backend):
-        return ["haproxy", "-db", "-f", self.write(dir, "haproxy.cfg", HAPROXY.format(port=self.port, backend=backend))]
+        limit = HAPROXY_LIMIT.format(rate=self.rate) if self.rate else ""
+        text = HAPROXY.format(port=self.port, backend=backend, limit=limit)
+        return ["haproxy", "-db", "-f", self.write(dir, f"{self.name}.cfg", text)]
 
 
 class Tidegate(Proxy):
@@ -194,7 +220,8 @@ class Tidegate(Proxy):
         self.log = os.path.join(dir, "logs", f"{self.name}-{self.port}.log")
         log = f"{{ to: {{ file: {self.log} }} }}" if self.chain else "off"
         headers = CHAIN_HEADERS if self.chain else ""
-        text = TIDEGATE.format(port=self.port, admin=self.admin, backend=backend, log=log, headers=headers)
+        limit = TIDEGATE_LIMIT.format(rate=self.rate) if self.rate else ""
+        text = TIDEGATE.format(port=self.port, admin=self.admin, backend=backend, log=log, headers=headers, limit=limit)
         path = self.write(dir, f"{self.name}.yaml", text)
         return [os.path.join(self.args.bin, "tidegate"), "run", "--config", path]
 
@@ -206,6 +233,11 @@ class Tidegate(Proxy):
         found = re.search(r'^http_requests_total{method="GET",route="bench",status_code="200"} (\d+)', text, re.M)
         counted = int(found.group(1)) if found else 0
         assert counted >= requests, f"{self.name}: {requests} requests, {counted} counted"
+        if self.rate:
+            series = 'tidegate_ratelimit_requests_total{limit="flood",result="allowed",route="bench"}'
+            found = re.search(rf"^{re.escape(series)} (\d+)", text, re.M)
+            limited = int(found.group(1)) if found else 0
+            assert limited >= requests, f"{self.name}: {requests} requests, the limit saw {limited}"
         if self.chain:
             deadline = time.monotonic() + 5
             while time.monotonic() < deadline:
@@ -223,13 +255,36 @@ class TidegateChain(Tidegate):
     chain = True
 
 
+def refuses_when_tight(kind, name, args, backend, dir):
+    """The premise of a limit: with a tight one, requests are refused."""
+    proxy = kind(name, args)
+    proxy.rate = TIGHT
+    log = open(os.path.join(dir, f"{name}.tight.out"), "ab")
+    process = start(proxy.command(dir, backend), log)
+    try:
+        wait_for(proxy.port, process, name)
+        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+        statuses = []
+        for _ in range(4 * TIGHT):
+            connection.request("GET", "/v1/bench/7")
+            answer = connection.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+        assert statuses[0] == 200 and 429 in statuses, f"{name} limits nothing: {statuses}"
+    finally:
+        stop(process)
+
+
 KINDS = {
     "bare": Proxy,
     "tidegate": Tidegate,
     "tidegate+chain": TidegateChain,
+    "tidegate+chain+limit": TidegateChain,
     "nginx": Nginx,
     "nginx+log": Nginx,
+    "nginx+limit": Nginx,
     "haproxy": Haproxy,
+    "haproxy+limit": Haproxy,
 }
 
 
@@ -318,7 +373,7 @@ def main():
     for tool in ("nginx", "wrk") + (("valgrind",) if args.callgrind else ()):
         if not shutil.which(tool):
             sys.exit(f"{tool} is missing: install it with your package manager")
-    names = [name for name in args.only.split(",") if name != "haproxy" or shutil.which("haproxy")]
+    names = [name for name in args.only.split(",") if not name.startswith("haproxy") or shutil.which("haproxy")]
     dir = tempfile.mkdtemp(prefix="tidegate-bench-")
     os.chmod(dir, 0o755)
     backend = free_port()
@@ -335,6 +390,8 @@ def main():
 
 
 def report(names, args, backend, dir):
+    for name in (name for name in names if name.endswith("+limit")):
+        refuses_when_tight(KINDS[name], name, args, backend, dir)
     results = {name: [] for name in names}
     for round in range(args.rounds):
         for name in names:
@@ -342,20 +399,25 @@ def report(names, args, backend, dir):
             results[name].append(measure(KINDS[name](name, args), backend, dir, args.seconds))
     # Rounds are compared one by one: a machine that slows down does so for all proxies of a round.
     floor = [u + s for u, s, _ in results["bare"]] if "bare" in results else None
-    print(f"{'proxy':16} {'CPU us/req':>10} {'user':>7} {'sys':>7} {'of bare':>8} {'req/s':>8}   rounds")
+    print(f"{'proxy':20} {'CPU us/req':>10} {'user':>7} {'sys':>7} {'of bare':>8} {'req/s':>8}   rounds")
     for name, runs in results.items():
         total = statistics.median(u + s for u, s, _ in runs)
         user, system, rate = (statistics.median(run[i] for run in runs) for i in range(3))
         ratio = f"{statistics.median((u + s) / f for (u, s, _), f in zip(runs, floor)):8.2f}" if floor else " " * 8
         rounds = " ".join(f"{u + s:.1f}" for u, s, _ in runs)
-        print(f"{name:16} {total:10.1f} {user:7.1f} {system:7.1f} {ratio} {rate:8.0f}   {rounds}")
+        print(f"{name:20} {total:10.1f} {user:7.1f} {system:7.1f} {ratio} {rate:8.0f}   {rounds}")
+    for name in (name for name in names if name.endswith("+limit")):
+        without = results.get(name.removesuffix("+limit"))
+        if without:
+            more = statistics.median(sum(a[:2]) - sum(b[:2]) for a, b in zip(results[name], without))
+            print(f"the limit of {name} costs {more:.2f} us of CPU per request")
     if args.callgrind:
-        print(f"\n{'proxy':16} {'instructions/req':>16} {'of bare':>8}")
+        print(f"\n{'proxy':20} {'instructions/req':>16} {'of bare':>8}")
         first = None
         for name in [name for name in names if name.startswith(("bare", "tidegate"))]:
             count = instructions(KINDS[name](name, args), backend, dir)
             first = first or count
-            print(f"{name:16} {count:16.0f} {count / first:8.3f}")
+            print(f"{name:20} {count:16.0f} {count / first:8.3f}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use tidegate::Gateway;
 use tidegate_headers::Headers;
+use tidegate_ratelimit::RateLimit;
 use tidegate_routing::Routing;
 
 /// Fewer cycles per allocation than the system's, and less memory kept after a burst.
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
     Gateway::new()
         .router::<Routing>()
         // The order here is the order in which plugins see a request. Responses go back through it in reverse.
+        .plugin::<RateLimit>()
         .plugin::<Headers>()
         .main() // tidegate run | check | explain | routes | schema | completions | version
 }

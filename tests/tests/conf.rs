@@ -7,6 +7,7 @@ use http::Method;
 use tempfile::TempDir;
 use tidegate::{ConfigSource, Gateway, Running};
 use tidegate_headers::Headers;
+use tidegate_ratelimit::RateLimit;
 use tidegate_routing::Routing;
 use tidegate_testkit::{Answer, Call, Certs, Client, H2Client, Upstream, call, certs, upstream};
 
@@ -36,7 +37,7 @@ async fn whole_configurations_in_the_manual_are_good() {
             let yaml: String = block.lines().map(|line| line.get(indent..).unwrap_or("").to_owned() + "\n").collect();
             if yaml.contains("listeners:") {
                 found += 1;
-                let gateway = Gateway::new().router::<Routing>().plugin::<Headers>();
+                let gateway = Gateway::new().router::<Routing>().plugin::<RateLimit>().plugin::<Headers>();
                 gateway.check(&ConfigSource::yaml(&*yaml)).unwrap_or_else(|error| panic!("{page}:\n{error}"));
             }
         }
@@ -210,6 +211,18 @@ async fn redirects_and_replies_need_no_upstream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ratelimit_counts_logins_by_themselves_and_needs_no_store_to_do_it() {
+    let example = start("ratelimit").await;
+    for status in [200, 200, 200, 200, 200, 429] {
+        example.get("http", "/v1/auth/login").await.expect(status);
+    }
+    let answer = example.get("http", "/v1/users").await.expect(200);
+    assert_eq!(answer.header("ratelimit-policy"), Some("\"general\";q=100;w=900"));
+    assert!(answer.header("ratelimit").is_some_and(|limit| limit.starts_with("\"general\";r=94;")), "{answer:#?}");
+    example.get("http", "/v1/projects/7/tasks").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn included_files_are_one_configuration() {
     let example = start("several-files").await;
     example.get("main", "/users/1").await.came_from(&[3001], "/users/1");
@@ -310,6 +323,8 @@ async fn try_start(name: &str) -> Result<Example, String> {
 
     let mut text = freed(&file(&format!("{name}.yaml")), &mut upstreams).await;
     text = text.replace("${TLS_DIR:-tls}", &folder.path().to_string_lossy());
+    // Nobody's: a Redis that happens to run on this machine has no part in it.
+    text = text.replace("${REDIS_HOST:-127.0.0.1}:6379", &free_address());
     if !text.contains("\nadmin:") {
         text.push_str("admin: { bind: \"127.0.0.1:0\" }\n");
     }
@@ -321,7 +336,7 @@ async fn try_start(name: &str) -> Result<Example, String> {
     text = text.replace("\naccess_log: {", &format!("\naccess_log: {{ to: {{ file: {log:?} }},"));
     let path = folder.path().join("tidegate.yaml");
     std::fs::write(&path, &text).expect("written");
-    let gateway = Gateway::new().router::<Routing>().plugin::<Headers>();
+    let gateway = Gateway::new().router::<Routing>().plugin::<RateLimit>().plugin::<Headers>();
     let gateway = gateway.start(ConfigSource::file(path)).await.map_err(|error| error.to_string())?;
     Ok(Example { text, gateway, upstreams, certs, _folder: folder })
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tidegate_core::config::{ConfigErrors, ConfigPath, RawConfig, Value};
 use tidegate_core::{
-    BuildCx, Clock, ConfigError, EndpointOffer, HeaderName, MetricError, Metrics, Retained, Route, RouteId, RouteSpec, RouteTable,
-    Serve, Stores, Task,
+    BuildCx, Clock, ConfigError, EndpointOffer, HeaderName, MetricError, Metrics, Retained, Route, RouteId, RouteSpec,
+    RouteTable, Serve, Stores, Task,
 };
 use tidegate_listener::{Listener, ListenerConfig};
 use tidegate_upstream::{Pool, Upstreams};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use schemars::{Schema, schema_for};
 use tidegate_core::erased::Link;
 use tidegate_core::{
-    Admin, BuildCx, ConfigError, ConfigErrors, ConfigPath, Endpoint, EndpointOffer, Explanation, Plugin, RawConfig, RequestHead, Route,
-    RouteTable, Routed, Router,
+    Admin, BuildCx, ConfigError, ConfigErrors, ConfigPath, Endpoint, EndpointOffer, Explanation, Plugin, RawConfig,
+    RequestHead, Route, RouteTable, Routed, Router,
 };
 
 use crate::chain::panic_text;

@@ -9,9 +9,11 @@ mod http10;
 mod limits;
 mod logs;
 mod metrics;
+mod operators;
 mod order;
 mod paths;
 mod proxying;
+mod ratelimit;
 mod regressions;
 mod reload;
 mod request_id;
@@ -20,12 +22,13 @@ mod streaming;
 mod upstreams;
 
 use tidegate_headers::Headers;
+use tidegate_ratelimit::RateLimit;
 use tidegate_routing::Routing;
 use tidegate_testkit::{GatewayBuilder, Upstream, gateway};
 
 /// The gateway as the binary has it.
 fn tidegate() -> GatewayBuilder {
-    gateway().router::<Routing>().plugin::<Headers>()
+    gateway().router::<Routing>().plugin::<RateLimit>().plugin::<Headers>()
 }
 
 /// A configuration that sends everything to one upstream.

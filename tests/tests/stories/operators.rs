@@ -139,7 +139,8 @@ async fn a_plugin_can_be_on_every_route_that_does_not_say_off() {
 #[tokio::test]
 async fn the_country_is_known_from_trusted_proxies_only() {
     for (trusted, seen) in [("127.0.0.0/8", "DE"), ("10.0.0.0/8", "")] {
-        let gateway = census().start(&format!("{ROUTES}country_header: CF-IPCountry\ntrusted_proxies: [{trusted}]")).await;
+        let gateway =
+            census().start(&format!("{ROUTES}country_header: CF-IPCountry\ntrusted_proxies: [{trusted}]")).await;
         for said in ["de", "XXL", ""] {
             gateway.request(Method::GET, "/a").header("cf-ipcountry", said).send().await.expect(200);
         }

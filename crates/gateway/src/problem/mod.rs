@@ -11,8 +11,8 @@ pub(crate) use config::ErrorsConfig;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
-use tidegate_core::{ConfigErrors, ProblemKind};
 use tidegate_core::facts::RequestId;
+use tidegate_core::{ConfigErrors, ProblemKind};
 
 use config::Format;
 use page::Page;
@@ -43,8 +43,8 @@ pub(crate) struct Problem<'a> {
     detail: &'a str,
     code: &'a str,
     request_id: &'a str,
-    /// What the kind of problem says beside.
-    #[serde(flatten)]
+    /// What the kind of problem says beside, in the same map.
+    #[serde(skip)]
     members: Option<&'a serde_json::Map<String, serde_json::Value>>,
 }
 
@@ -115,6 +115,12 @@ fn json(content_type: &HeaderValue, problem: &Problem<'_>) -> (HeaderValue, Byte
     let mut body = Vec::with_capacity(256);
     // A map of texts and one number, into memory: nothing in it can fail.
     serde_json::to_writer(&mut body, problem).unwrap_or_default();
+    if let Some(members) = problem.members.filter(|members| !members.is_empty()) {
+        // One map out of two: the end of the one and the beginning of the other go.
+        body.pop();
+        body.push(b',');
+        body.extend(serde_json::to_vec(members).unwrap_or_default().split_first().map_or(&[][..], |(_, rest)| rest));
+    }
     body.push(b'\n');
     (content_type.clone(), Bytes::from(body))
 }

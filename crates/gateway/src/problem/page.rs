@@ -63,7 +63,8 @@ impl Page {
 
     /// What claims to be JSON is, with the places filled in.
     fn proven(self, file: &Path) -> Result<Self, ConfigError> {
-        let sample = Problem { kind: "", title: "\"", status: 500, detail: "\"", code: "\"", request_id: "\"", members: None };
+        let sample =
+            Problem { kind: "", title: "\"", status: 500, detail: "\"", code: "\"", request_id: "\"", members: None };
         let (_, body) = self.render(&sample);
         match serde_json::from_slice::<serde::de::IgnoredAny>(&body) {
             Ok(_) => Ok(self),
@@ -187,6 +188,7 @@ mod tests {
         detail: "<script>\"'&\n",
         code: "upstream_refused",
         request_id: "id-1",
+        members: None,
     };
 
     fn page(kind: Kind, text: &str) -> String {
