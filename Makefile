@@ -75,11 +75,12 @@ lock: ## after a change of dependencies: the lock files of examples follow the w
 		$(CARGO) metadata --quiet --format-version 1 --manifest-path examples/$$example/Cargo.toml >/dev/null; \
 	done
 
-bench: ## what it costs: per plugin and hook, per route, and beside bare Pingora, nginx and HAProxy
+bench: ## what it costs: per plugin and hook, per route and limit, beside bare Pingora, nginx and HAProxy
 	@scripts/need bench
-	$(CARGO) bench --locked -p tidegate-benches
+	$(CARGO) bench --locked -p tidegate-benches -p tidegate-ratelimit
 	$(CARGO) build --release --locked -p tidegate-bin -p tidegate-benches
 	python3 benches/compare/compare.py --callgrind --bin $(CARGO_TARGET_DIR)/release
+	python3 benches/compare/store.py --bin $(CARGO_TARGET_DIR)/release
 
 soak: ## a reload every 100 ms for 30 s under load, and 1 GiB each way: no error, no growth
 	@scripts/need bench

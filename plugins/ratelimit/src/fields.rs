@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use tidegate_core::facts::{Identity, LimitOutcome};
-use tidegate_core::{HeaderName, HeaderValue, ResponseHeader, Result};
+use tidegate_core::{Bytes, HeaderName, HeaderValue, ResponseHeader, Result};
 
 use crate::config::FieldStyle;
 use crate::config::limits::Limit;
@@ -21,18 +21,18 @@ pub(crate) struct Fields {
     policy: Option<HeaderValue>,
 }
 
-/// Parsed once: a name that is text is parsed for every answer.
-const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const DRAFT_03: [HeaderName; 3] = [
-    HeaderName::from_static("ratelimit-limit"),
-    HeaderName::from_static("ratelimit-remaining"),
-    HeaderName::from_static("ratelimit-reset"),
+/// As bytes, which a head takes over; Pingora would write a parsed name anew, and parse that.
+const LIMIT: Bytes = Bytes::from_static(b"ratelimit");
+const POLICY: Bytes = Bytes::from_static(b"ratelimit-policy");
+const DRAFT_03: [Bytes; 3] = [
+    Bytes::from_static(b"ratelimit-limit"),
+    Bytes::from_static(b"ratelimit-remaining"),
+    Bytes::from_static(b"ratelimit-reset"),
 ];
-const X_RATELIMIT: [HeaderName; 3] = [
-    HeaderName::from_static("x-ratelimit-limit"),
-    HeaderName::from_static("x-ratelimit-remaining"),
-    HeaderName::from_static("x-ratelimit-reset"),
+const X_RATELIMIT: [Bytes; 3] = [
+    Bytes::from_static(b"x-ratelimit-limit"),
+    Bytes::from_static(b"x-ratelimit-remaining"),
+    Bytes::from_static(b"x-ratelimit-reset"),
 ];
 /// The largest integer of a structured field (RFC 9651 section 3.3.1).
 const LARGEST: u64 = 999_999_999_999_999;
@@ -96,11 +96,11 @@ fn policy(text: Text, name: &str, rule: &Rule) -> Text {
     }
 }
 
-fn put_numbers(head: &mut ResponseHeader, names: [HeaderName; 3], numbers: [u64; 3]) -> Result<()> {
+fn put_numbers(head: &mut ResponseHeader, names: [Bytes; 3], numbers: [u64; 3]) -> Result<()> {
     names.into_iter().zip(numbers).try_for_each(|(name, number)| put(head, name, Text::default().number("", number)))
 }
 
-fn put(head: &mut ResponseHeader, name: HeaderName, text: Text) -> Result<()> {
+fn put(head: &mut ResponseHeader, name: Bytes, text: Text) -> Result<()> {
     if let Some(value) = text.value() {
         head.insert_header(name, value)?;
     }

@@ -202,10 +202,10 @@ impl RouteLimits {
     /// In this gateway's memory: nothing to wait for.
     fn decide_here(&self, phase: Phase, cx: &mut Cx<'_>) -> Decision {
         let Store::Memory(memory) = &self.store else { return Decision::Pass };
-        let all = match self.collect(phase, cx) {
-            Ok(all) => all,
-            Err(decision) => return decision,
-        };
+        let mut all = All::new();
+        if let Some(decision) = self.collect(phase, cx, &mut all) {
+            return decision;
+        }
         let ban = self.ban_key(phase, cx.client());
         if all.is_empty() && ban.is_none() {
             return Decision::Pass;
@@ -220,10 +220,10 @@ impl RouteLimits {
         if let Some(decision) = self.banned_elsewhere(phase, cx.client()).await {
             return decision;
         }
-        let all = match self.collect(phase, cx) {
-            Ok(all) => all,
-            Err(decision) => return decision,
-        };
+        let mut all = All::new();
+        if let Some(decision) = self.collect(phase, cx, &mut all) {
+            return decision;
+        }
         let ban = self.ban_key(phase, cx.client());
         if all.is_empty() && ban.is_none() {
             return Decision::Pass;
@@ -254,23 +254,22 @@ impl RouteLimits {
         (!banned.bans.is_exempt(client)).then(|| banned.bans.ban_key(client))
     }
 
-    /// The limits of this phase that the request is counted by.
-    fn collect(&self, phase: Phase, cx: &Cx<'_>) -> Result<All<'_>, Decision> {
+    /// Adds the limits of this phase that the request is counted by; a decision if it can't be counted.
+    fn collect<'a>(&'a self, phase: Phase, cx: &Cx<'_>, all: &mut All<'a>) -> Option<Decision> {
         let (first, limits) = self.limits.of(phase);
-        let mut all = All::new();
         if limits.is_empty() || self.limits.is_exempt(cx.client()) {
-            return Ok(all);
+            return None;
         }
         for (place, limit) in limits.iter().enumerate() {
             let key = match limit.key(cx) {
                 Found::Key(key) => key,
                 Found::Skip => continue,
-                Found::Refuse => return Err(Decision::Refuse(answer::key_missing(limit))),
+                Found::Refuse => return Some(Decision::Refuse(answer::key_missing(limit))),
             };
             let (rule, cost) = (limit.rule(cx.identity()), limit.cost.at_first(cx));
             all.push(Asked { place: first + place, limit, rule, key, cost });
         }
-        Ok(all)
+        None
     }
 
     fn asks<'a>(&'a self, all: &'a All<'_>, ban: Option<&'a Key>) -> SmallVec<[Ask<'a>; 4]> {

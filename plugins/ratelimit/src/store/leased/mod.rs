@@ -17,6 +17,8 @@
 //!
 //! Of a fixed window or quota no more than the limit is admitted between its begin and its end, whatever the number of
 //! gateways: a lease ends with its window, counted from before the question was sent, so no later than the window does.
+//! One exception: a request that needs more than one unit and asks while its window ends may bring along units that it
+//! still held, fewer than its own cost and at most one batch.
 //!
 //! In the other direction, up to gateways × batch may be held by gateways that don't need them, each for as long as
 //! its lease lasts.
