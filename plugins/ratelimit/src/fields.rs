@@ -63,8 +63,9 @@ impl Fields {
                 if let Some(policy) = self.policy.clone().or_else(|| self.policies(identity)) {
                     head.insert_header(POLICY, policy)?;
                 }
-                let limit = Text::default().name(&outcome.policy).number(";r=", outcome.remaining).number(";t=", reset);
-                put(head, LIMIT, limit)
+                let mut limit = Text::default();
+                limit.name(&outcome.policy).number(";r=", outcome.remaining).number(";t=", reset);
+                put(head, LIMIT, &limit)
             }
             FieldStyle::Draft03 => {
                 strip(head);
@@ -81,26 +82,26 @@ impl Fields {
     fn policies(&self, identity: Option<&Identity>) -> Option<HeaderValue> {
         let mut text = Text::default();
         for limit in &self.announced {
-            text = policy(text.comma(), &limit.name, &limit.rule(identity));
+            policy(text.comma(), &limit.name, &limit.rule(identity));
         }
         text.value()
     }
 }
 
 /// One limit of `RateLimit-Policy`. A window that is no whole number of seconds is told longer: that promises less.
-fn policy(text: Text, name: &str, rule: &Rule) -> Text {
+fn policy(text: &mut Text, name: &str, rule: &Rule) {
     let text = text.name(name).number(";q=", rule.quota);
     match rule.shape {
         Shape::Concurrency { .. } => text.push(br#";qu="concurrent-requests""#),
         _ => text.number(";w=", rule.window.div_ceil(1_000_000).max(1)),
-    }
+    };
 }
 
 fn put_numbers(head: &mut ResponseHeader, names: [Bytes; 3], numbers: [u64; 3]) -> Result<()> {
     names.into_iter().zip(numbers).try_for_each(|(name, number)| put(head, name, Text::default().number("", number)))
 }
 
-fn put(head: &mut ResponseHeader, name: Bytes, text: Text) -> Result<()> {
+fn put(head: &mut ResponseHeader, name: Bytes, text: &Text) -> Result<()> {
     if let Some(value) = text.value() {
         head.insert_header(name, value)?;
     }
@@ -174,21 +175,21 @@ fn seconds(time: Duration) -> u64 {
 struct Text(SmallVec<[u8; 192]>);
 
 impl Text {
-    fn push(mut self, bytes: &[u8]) -> Self {
+    fn push(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
     }
 
-    fn comma(self) -> Self {
+    fn comma(&mut self) -> &mut Self {
         if self.0.is_empty() { self } else { self.push(b", ") }
     }
 
     /// A string (RFC 9651 section 3.3.3). Names have nothing in them that needs an escape.
-    fn name(self, name: &str) -> Self {
+    fn name(&mut self, name: &str) -> &mut Self {
         self.push(b"\"").push(name.as_bytes()).push(b"\"")
     }
 
-    fn number(self, key: &str, number: u64) -> Self {
+    fn number(&mut self, key: &str, number: u64) -> &mut Self {
         let mut digits = [0; 20];
         let mut rest = number.min(LARGEST);
         let mut first = digits.len();
@@ -203,7 +204,7 @@ impl Text {
         self.push(key.as_bytes()).push(&digits[first..])
     }
 
-    fn value(self) -> Option<HeaderValue> {
+    fn value(&self) -> Option<HeaderValue> {
         if self.0.is_empty() { None } else { HeaderValue::from_bytes(&self.0).ok() }
     }
 }
