@@ -39,7 +39,8 @@ fn measure(limits: usize, keys: usize, threads: usize) {
         assert!(checks.check(&checks.request(client), checks.now()));
     }
     let (held, bytes) = checks.held();
-    assert_eq!(held, clients * limits as u64, "keys that are held");
+    // A bucket may have drained by now: one in a thousand, not more.
+    assert!(held * 1000 >= clients * limits as u64 * 999, "{held} of {clients} times {limits} keys are held");
     let start = Barrier::new(threads);
     let mut times: Vec<f64> = thread::scope(|scope| {
         let runs: Vec<_> = (0..threads)

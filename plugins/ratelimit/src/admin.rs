@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 use tidegate_core::{Admin, AdminRequest, Method, Reply, StatusCode, async_trait};
 
-use crate::handler::Banned;
+use crate::banned::Banned;
 use crate::key::Key;
 use crate::registry::{Listed, Registry};
 use crate::rule::{Micros, Verdict};

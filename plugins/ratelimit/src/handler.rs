@@ -6,18 +6,17 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use smallvec::SmallVec;
-use tidegate_core::prometheus::IntCounter;
 use tidegate_core::{Clock, Cx, Flow, Handler, Outcome, ResponseHeader, Result};
 
 use crate::answer;
-use crate::config::StoreName;
-use crate::config::limits::{Bans, Chosen, Limit, Limits, Phase};
+use crate::banned::Banned;
+use crate::config::limits::{Chosen, Limit, Limits, Phase};
 use crate::fields;
 use crate::key::{Found, Key};
-use crate::metrics::{Counts, LimitMetrics};
+use crate::later::{self, InFlight, Owed};
+use crate::metrics::Counts;
 use crate::rule::{Rule, Verdict};
 use crate::store::{Ask, Settlement, Store, Taken};
-use crate::stores::Stores;
 use crate::top::Top;
 
 /// No more requests are held back at one time, in one gateway: each keeps a connection.
@@ -33,27 +32,6 @@ pub(crate) struct Common {
 impl Common {
     pub(crate) fn new(clock: Clock, top: Arc<Top>) -> Self {
         Self { clock, top, waiting: AtomicUsize::new(0) }
-    }
-}
-
-/// The ban, and where it is kept.
-pub(crate) struct Banned {
-    pub bans: Arc<Bans>,
-    pub store: Store,
-    name: StoreName,
-    policy: u16,
-    refused: Counts,
-    begun: IntCounter,
-}
-
-impl Banned {
-    pub(crate) fn new(bans: Arc<Bans>, name: StoreName, store: Store, stores: &Stores, metrics: &LimitMetrics) -> Self {
-        let (policy, refused, begun) = (stores.number("ban"), metrics.counts("", "ban"), metrics.bans().clone());
-        Self { bans, store, name, policy, refused, begun }
-    }
-
-    fn ask<'a>(&'a self, key: &'a Key) -> Ask<'a> {
-        Ask { rule: self.bans.rule(), key, cost: 1, shadow: false, policy: self.policy }
     }
 }
 
@@ -80,30 +58,6 @@ struct Asked<'a> {
 }
 
 type All<'a> = SmallVec<[Asked<'a>; 2]>;
-
-/// What a request still owes, or is to get back.
-#[derive(Clone)]
-struct Later(Arc<SmallVec<[Owed; 1]>>);
-
-struct Owed {
-    place: usize,
-    rule: Arc<Rule>,
-    key: Key,
-    taken: u64,
-    /// Given back when this is dropped: whatever becomes of the request, it isn't in flight any more then.
-    _in_flight: Option<InFlight>,
-}
-
-struct InFlight {
-    store: Store,
-    settlement: Settlement,
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.store.release(&self.settlement);
-    }
-}
 
 /// What is to be done with a request whose limits have been asked.
 enum Decision {
@@ -156,7 +110,7 @@ impl Handler for RouteLimits {
 
     /// Before a cache stores it: what a request cost is said once, to the gateway alone.
     fn upstream_response(&self, cx: &mut Cx<'_>, head: &mut ResponseHeader) -> Result<()> {
-        for owed in later(cx).iter().flat_map(|later| later.0.iter()) {
+        for owed in later::all(cx) {
             self.settle(owed, |limit| limit.cost.after_answer(&head.headers, owed.taken));
         }
         for limit in self.limits.all() {
@@ -173,10 +127,12 @@ impl Handler for RouteLimits {
     }
 
     fn finished(&self, cx: &Cx<'_>, outcome: &Outcome) {
-        for owed in later(cx).iter().flat_map(|later| later.0.iter()) {
+        for owed in later::all(cx) {
             self.settle(owed, |limit| limit.cost.at_the_end(outcome.bytes_received, owed.taken));
         }
-        self.count_strike(cx.client(), outcome);
+        if let Some(banned) = &self.banned {
+            banned.count(cx.client(), outcome);
+        }
     }
 }
 
@@ -356,17 +312,9 @@ impl RouteLimits {
         Decision::Refuse(answer::too_many(wait, &names))
     }
 
-    /// Keeps in mind what is settled later. Most limits have nothing of the kind, and cost nothing here.
     fn note_later(&self, cx: &mut Cx<'_>, all: &All<'_>, verdicts: &[Verdict]) {
         let taken = all.iter().zip(verdicts).filter(|(_, verdict)| verdict.allowed);
-        let owed: SmallVec<[Owed; 1]> = taken.filter_map(|(asked, _)| self.owed(asked)).collect();
-        if !owed.is_empty() {
-            // Two phases may both have something.
-            let before = cx.extensions_mut().remove::<Later>();
-            let before = before.into_iter().flat_map(|later| Arc::into_inner(later.0)).flatten();
-            let owed = before.chain(owed).collect();
-            cx.extensions_mut().insert(Later(Arc::new(owed)));
-        }
+        later::note(cx, taken.filter_map(|(asked, _)| self.owed(asked)).collect());
     }
 
     fn owed(&self, asked: &Asked<'_>) -> Option<Owed> {
@@ -401,19 +349,6 @@ impl RouteLimits {
         let policy = self.counted.get(place).map_or(0, |(_, policy)| *policy);
         Settlement { rule: rule.clone(), key: key.clone(), units, policy }
     }
-
-    fn count_strike(&self, client: IpAddr, outcome: &Outcome) {
-        let Some(banned) = &self.banned else { return };
-        // What a banned client gets is not held against it again, or its ban would never end.
-        let counts = outcome.code != Some(answer::BANNED) && banned.bans.is_strike(outcome.status, outcome.code);
-        if counts && !banned.bans.is_exempt(client) && banned.store.strike(&banned.bans.strike(client, banned.policy)) {
-            banned.begun.inc();
-        }
-    }
-}
-
-fn later<'a>(cx: &'a Cx<'_>) -> Option<&'a Later> {
-    cx.extensions().get::<Later>()
 }
 
 fn signed(units: u64) -> i64 {

@@ -3,6 +3,7 @@
 mod admin;
 mod algorithm;
 mod answer;
+mod banned;
 #[doc(hidden)]
 pub mod bench;
 pub mod config;
@@ -10,6 +11,7 @@ mod cost;
 mod fields;
 mod handler;
 mod key;
+mod later;
 mod metrics;
 mod registry;
 mod rule;
@@ -22,10 +24,11 @@ use std::sync::Arc;
 
 use tidegate_core::{Admin, BuildCx, ConfigErrors, Plugin, Route};
 
+use banned::Banned;
 use config::limits::{Limits, Shared};
 use config::{Config, Policy};
+use handler::Common;
 pub use handler::RouteLimits;
-use handler::{Banned, Common};
 use metrics::LimitMetrics;
 use registry::Registry;
 use stores::Stores;

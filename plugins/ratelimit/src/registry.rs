@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::banned::Banned;
 use crate::config::limits::{Limit, Limits};
-use crate::handler::Banned;
 use crate::store::Store;
 use crate::top::Top;
 
