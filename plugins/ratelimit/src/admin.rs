@@ -61,8 +61,9 @@ impl Registry {
         for rule in listed.limit.rules().known() {
             counters.extend(listed.store.look(&rule, &key).await);
         }
-        // The one that has least left says what the client meets; a key may have counted by several plans.
-        let tightest = counters.iter().min_by_key(|verdict| verdict.remaining).ok_or_else(store_lost)?;
+        // A key may have counted by several plans: of those that it has used, the one that has least left.
+        let rank = |verdict: &&Verdict| (verdict.remaining == verdict.quota, verdict.remaining);
+        let tightest = counters.iter().min_by_key(rank).ok_or_else(store_lost)?;
         let mut value = told(tightest);
         value["route"] = (*listed.route).into();
         value["limit"] = (*listed.limit.name).into();

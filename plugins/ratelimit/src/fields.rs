@@ -78,6 +78,13 @@ impl Fields {
         }
     }
 
+    /// Takes what the upstream says away: of an answer to a client for whom nothing was counted, too.
+    pub(crate) fn clear(&self, head: &mut ResponseHeader) {
+        if self.style != FieldStyle::None && !self.announced.is_empty() {
+            strip(head);
+        }
+    }
+
     /// Section 3 of the draft: `"burst";q=100;w=60, "daily";q=1000;w=86400`. `None` where there is nothing to tell.
     fn policies(&self, identity: Option<&Identity>) -> Option<HeaderValue> {
         let mut text = Text::default();

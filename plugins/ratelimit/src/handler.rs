@@ -67,7 +67,7 @@ enum Decision {
     Refuse(tidegate_core::Reply),
 }
 
-/// A place among those who are held back; given up when the wait is over or its client is gone.
+/// A place among those who are held back; given up when the wait is over, or with the request.
 struct Waiting(Arc<Common>);
 
 impl Waiting {
@@ -122,7 +122,10 @@ impl Handler for RouteLimits {
     async fn response(&self, cx: &mut Cx<'_>, head: &mut ResponseHeader) -> Result<()> {
         match &cx.facts().limit {
             Some(outcome) => self.limits.fields.write(head, outcome, cx.identity()),
-            None => Ok(()),
+            None => {
+                self.limits.fields.clear(head);
+                Ok(())
+            }
         }
     }
 
@@ -159,16 +162,14 @@ impl RouteLimits {
     fn decide_here(&self, phase: Phase, cx: &mut Cx<'_>) -> Decision {
         let Store::Memory(memory) = &self.store else { return Decision::Pass };
         let mut all = All::new();
-        if let Some(decision) = self.collect(phase, cx, &mut all) {
-            return decision;
-        }
+        let missing = self.collect(phase, cx, &mut all);
         let ban = self.ban_key(phase, cx.client());
         if all.is_empty() && ban.is_none() {
-            return Decision::Pass;
+            return unasked(missing);
         }
         let now = memory.now();
         let taken = memory.take(&self.asks(&all, ban.as_ref()), now);
-        self.decide(cx, &all, ban.is_some(), taken)
+        self.decide(cx, &all, ban.is_some(), missing, taken)
     }
 
     /// In a store beyond the network, or in two.
@@ -177,15 +178,15 @@ impl RouteLimits {
             return decision;
         }
         let mut all = All::new();
-        if let Some(decision) = self.collect(phase, cx, &mut all) {
-            return decision;
-        }
+        let missing = self.collect(phase, cx, &mut all);
         let ban = self.ban_key(phase, cx.client());
         if all.is_empty() && ban.is_none() {
-            return Decision::Pass;
+            return unasked(missing);
         }
         match self.store.take(&self.asks(&all, ban.as_ref())).await {
-            Some(taken) => self.decide(cx, &all, ban.is_some(), taken),
+            Some(taken) => self.decide(cx, &all, ban.is_some(), missing, taken),
+            // What only counts refuses nobody, whether it can be counted or not.
+            None if ban.is_none() && all.iter().all(|asked| !asked.limit.is_enforced()) => unasked(missing),
             None => Decision::Refuse(answer::store_lost()),
         }
     }
@@ -210,8 +211,9 @@ impl RouteLimits {
         (!banned.bans.is_exempt(client)).then(|| banned.bans.ban_key(client))
     }
 
-    /// Adds the limits of this phase that the request is counted by; a decision if it can't be counted.
-    fn collect<'a>(&'a self, phase: Phase, cx: &Cx<'_>, all: &mut All<'a>) -> Option<Decision> {
+    /// Adds the limits of this phase that the request is counted by. One that it lacks the key for, and must have: then
+    /// nothing is taken.
+    fn collect<'a>(&'a self, phase: Phase, cx: &Cx<'_>, all: &mut All<'a>) -> Option<&'a Limit> {
         let (first, limits) = self.limits.of(phase);
         if limits.is_empty() || self.limits.is_exempt(cx.client()) {
             return None;
@@ -220,7 +222,14 @@ impl RouteLimits {
             let key = match limit.key(cx) {
                 Found::Key(key) => key,
                 Found::Skip => continue,
-                Found::Refuse => return Some(Decision::Refuse(answer::key_missing(limit))),
+                Found::Refuse if limit.is_enforced() => {
+                    all.clear();
+                    return Some(limit);
+                }
+                Found::Refuse => {
+                    self.counts(first + place).inspect(|counts| counts.shadowed.inc());
+                    continue;
+                }
             };
             let (rule, cost) = (limit.rule(cx.identity()), limit.cost.at_first(cx));
             all.push(Asked { place: first + place, limit, rule, key, cost });
@@ -240,10 +249,24 @@ impl RouteLimits {
         ban.into_iter().chain(limits).collect()
     }
 
-    fn decide(&self, cx: &mut Cx<'_>, all: &All<'_>, with_ban: bool, taken: Taken) -> Decision {
+    fn counts(&self, place: usize) -> Option<&Counts> {
+        self.counted.get(place).map(|(counts, _)| counts)
+    }
+
+    fn decide(
+        &self,
+        cx: &mut Cx<'_>,
+        all: &All<'_>,
+        with_ban: bool,
+        missing: Option<&Limit>,
+        taken: Taken,
+    ) -> Decision {
         let (ban, verdicts) = taken.verdicts.split_at(usize::from(with_ban).min(taken.verdicts.len()));
         if let (Some(banned), Some(verdict)) = (&self.banned, ban.iter().find(|verdict| !verdict.allowed)) {
             return self.turn_away(banned, *verdict);
+        }
+        if missing.is_some() {
+            return unasked(missing);
         }
         self.tell(cx, all, verdicts);
         match taken.allowed {
@@ -267,9 +290,17 @@ impl RouteLimits {
     }
 
     fn allow(&self, cx: &mut Cx<'_>, all: &All<'_>, verdicts: &[Verdict]) -> Decision {
-        let mut delay = 0;
+        let held = all.iter().zip(verdicts).filter(|(asked, _)| asked.limit.is_enforced());
+        let delay = held.map(|(_, verdict)| verdict.delay).max().unwrap_or(0);
+        let hold = match delay {
+            0 => Decision::Pass,
+            _ => match Waiting::begin(&self.common) {
+                Some(waiting) => Decision::Hold(Duration::from_micros(delay), waiting),
+                None => return self.no_place_to_wait(all, verdicts),
+            },
+        };
         for (asked, verdict) in all.iter().zip(verdicts) {
-            let Some((counts, _)) = self.counted.get(asked.place) else { continue };
+            let Some(counts) = self.counts(asked.place) else { continue };
             match (verdict.allowed, verdict.delay) {
                 (true, 0) => counts.allowed.inc(),
                 (true, _) => counts.delayed.inc(),
@@ -278,28 +309,24 @@ impl RouteLimits {
                     log::debug!(route:% = cx.route().name(), limit:% = asked.limit.name; "a shadow would have refused");
                 }
             }
-            if asked.limit.is_enforced() {
-                delay = delay.max(verdict.delay);
-            }
         }
         self.note_later(cx, all, verdicts);
-        if delay == 0 {
-            return Decision::Pass;
+        hold
+    }
+
+    /// Too many are held back already: what would have been is refused, and what was taken goes back.
+    fn no_place_to_wait(&self, all: &All<'_>, verdicts: &[Verdict]) -> Decision {
+        let full = |verdict: &Verdict| Verdict { allowed: verdict.delay == 0, retry: verdict.delay, ..*verdict };
+        for (asked, _) in all.iter().zip(verdicts).filter(|(_, verdict)| verdict.allowed) {
+            self.store.settle(self.settlement(asked.place, &asked.rule, &asked.key, -signed(asked.cost)));
         }
-        let time = Duration::from_micros(delay);
-        match Waiting::begin(&self.common) {
-            Some(waiting) => Decision::Hold(time, waiting),
-            None => {
-                self.give_back(all, verdicts);
-                Decision::Refuse(answer::too_many(time, &[]))
-            }
-        }
+        self.refuse(all, &verdicts.iter().map(full).collect::<SmallVec<[Verdict; 4]>>())
     }
 
     fn refuse(&self, all: &All<'_>, verdicts: &[Verdict]) -> Decision {
         let mut names = SmallVec::<[&str; 4]>::new();
         for (asked, _) in all.iter().zip(verdicts).filter(|(_, verdict)| !verdict.allowed) {
-            let Some((counts, _)) = self.counted.get(asked.place) else { continue };
+            let Some(counts) = self.counts(asked.place) else { continue };
             if asked.limit.is_enforced() {
                 counts.refused.inc();
                 self.common.top.refused(&asked.key);
@@ -337,18 +364,15 @@ impl RouteLimits {
         }
     }
 
-    fn give_back(&self, all: &All<'_>, verdicts: &[Verdict]) {
-        for (asked, _) in
-            all.iter().zip(verdicts).filter(|(asked, said)| said.allowed && !asked.limit.counts_in_flight())
-        {
-            self.store.settle(self.settlement(asked.place, &asked.rule, &asked.key, -signed(asked.cost)));
-        }
-    }
-
     fn settlement(&self, place: usize, rule: &Rule, key: &Key, units: i64) -> Settlement {
         let policy = self.counted.get(place).map_or(0, |(_, policy)| *policy);
         Settlement { rule: rule.clone(), key: key.clone(), units, policy }
     }
+}
+
+/// What becomes of a request of which no limit is asked.
+fn unasked(missing: Option<&Limit>) -> Decision {
+    missing.map_or(Decision::Pass, |limit| Decision::Refuse(answer::key_missing(limit)))
 }
 
 fn signed(units: u64) -> i64 {

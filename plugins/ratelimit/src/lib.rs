@@ -74,7 +74,11 @@ impl Plugin for RateLimit {
         let store = store.map_err(|error| error.under(&"store".into()))?;
         self.registry.add(route.name(), &limits, &store);
         let counted = limits.all().iter().map(|limit| {
-            let number = self.stores.number(&limit.name);
+            let shared = policy.shared.iter().any(|name| **name == *limit.name);
+            let number = match shared {
+                true => self.stores.number(&limit.name),
+                false => self.stores.number(&format!("{}/{}", route.name(), limit.name)),
+            };
             (self.metrics.counts(route.name(), &limit.name), number)
         });
         let counted = counted.collect();

@@ -21,6 +21,15 @@ impl Kept {
     pub(crate) fn get(&self) -> Option<Arc<Memory>> {
         self.0.lock().clone()
     }
+
+    /// Gives it another size. Not while a configuration is built: one that is refused must not push keys out.
+    pub(crate) fn resize(&self, size: Size) {
+        let mut kept = self.0.lock();
+        if let Some(memory) = kept.as_ref().filter(|memory| memory.size() != size) {
+            let resized = memory.resized(size);
+            *kept = Some(resized);
+        }
+    }
 }
 
 /// Where this configuration counts.
@@ -83,20 +92,18 @@ impl Stores {
         Ok(Store::Shared(Arc::new(Guarded::new(redis.group(tag), lease, on_error, local, metrics.store_lost(name)))))
     }
 
-    /// The memory: what the configuration before counted in, moved where the size is another; or what a file has kept.
+    /// The memory: what the configuration before counted in, or what a file has kept.
     pub(crate) fn memory(&self) -> Arc<Memory> {
-        let mut kept = self.kept.0.lock();
-        let size = Size::from(self.config.size.as_usize());
-        let memory = match kept.take() {
-            Some(memory) if memory.size() == size => memory,
-            Some(memory) => memory.resized(size),
-            None => Arc::new(self.first(size)),
-        };
-        *kept = Some(memory.clone());
-        memory
+        self.kept.0.lock().get_or_insert_with(|| Arc::new(self.first())).clone()
     }
 
-    fn first(&self, size: Size) -> Memory {
+    /// How large the memory is to be.
+    pub(crate) fn size(&self) -> Size {
+        Size::from(self.config.size.as_usize())
+    }
+
+    fn first(&self) -> Memory {
+        let size = self.size();
         let loaded = self.config.file.as_deref().map(|file| Memory::load(file, size, self.clock.clone()));
         match loaded {
             Some(Ok(Some(memory))) => memory,

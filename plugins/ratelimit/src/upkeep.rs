@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config;
 use crate::metrics::LimitMetrics;
-use crate::store::memory::Memory;
+use crate::store::memory::{Memory, Size};
 use crate::store::redis::RedisStore;
 use crate::stores::{Kept, Stores};
 
@@ -26,6 +26,7 @@ pub(crate) fn spawn(stores: &Stores, metrics: &LimitMetrics, memory: &config::Me
         policies: stores.policies(),
         metrics: metrics.clone(),
         file: memory.file.clone(),
+        size: stores.size(),
     };
     let every = memory.every.get();
     cx.spawn("memory", move |stop| counter.run(every, stop));
@@ -47,10 +48,16 @@ struct Counter {
     policies: Arc<crate::metrics::Policies>,
     metrics: LimitMetrics,
     file: Option<std::path::PathBuf>,
+    size: Size,
 }
 
 impl Counter {
     async fn run(self, every: Duration, mut stop: Stop) {
+        // This configuration is the current one now.
+        let (kept, size) = (self.kept.clone(), self.size);
+        if let Err(error) = tokio::task::spawn_blocking(move || kept.resize(size)).await {
+            log::error!("the memory of limits keeps its size: {error}");
+        }
         let mut count = interval(COUNTED_EVERY);
         let mut write = interval(every);
         count.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::StoreError;
 use super::connect::{EndOnDrop, connect};
 use super::finder::Finder;
-use super::map::{Layout, Map, Place, layout, redirect, slot_of};
+use super::map::{Layout, Map, Place, layout, redirect, slot, slot_of};
 use super::node::{Node, Settings, Ticket};
 use super::search::Backoff;
 
@@ -66,6 +66,14 @@ impl Cluster {
     pub(super) fn is_up(&self) -> bool {
         match &*self.map.load() {
             Some(map) => map.nodes().all(|node| node.is_up()),
+            None => self.status.borrow().state != State::Down,
+        }
+    }
+
+    /// Whether the server of a key isn't known to be lost.
+    pub(super) fn is_up_for(&self, key: &[u8]) -> bool {
+        match &*self.map.load() {
+            Some(map) => map.owner(slot(key)).is_some_and(|node| node.is_up()),
             None => self.status.borrow().state != State::Down,
         }
     }

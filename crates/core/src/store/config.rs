@@ -68,6 +68,9 @@ fn default_connections() -> u32 {
 
 const MAX_CONNECTIONS: u32 = 64;
 
+/// Work in the background counts on it: what was asked before one of its turns has ended before the next.
+const LONGEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// What a [`StoreConfig`] means.
 pub(super) enum Topology {
     Server(Finder),
@@ -83,6 +86,10 @@ impl StoreConfig {
         }
         if self.timeout.get().is_zero() {
             return Err(ConfigError::at("timeout", "no store answers in no time").help("the default is 50ms"));
+        }
+        if self.timeout.get() > LONGEST_TIMEOUT {
+            let message = format!("{} is longer than any request should wait for a store", self.timeout);
+            return Err(ConfigError::at("timeout", message).help("write 10s or less; the default is 50ms"));
         }
         match (&self.redis, &self.cluster, &self.sentinel) {
             (Some(url), None, None) => Ok(Topology::Server(Finder::Fixed(server(url, "redis")?))),

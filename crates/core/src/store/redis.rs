@@ -144,6 +144,14 @@ impl Redis {
         }
     }
 
+    /// The same for the server that `key` belongs to: of a cluster, the others don't matter.
+    pub fn is_up_for(&self, key: &[u8]) -> bool {
+        match &self.0.backend {
+            Backend::Server(node) => node.is_up(),
+            Backend::Cluster(cluster) => cluster.is_up_for(key),
+        }
+    }
+
     /// Its name under `stores:`.
     pub fn name(&self) -> &str {
         &self.0.settings.name

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_redis::redis::RedisError;
+use deadpool_redis::redis::{RedisError, Value, cmd};
 use tokio::time::{sleep, timeout};
 
 use super::connect::{EndOnDrop, connect};
@@ -18,14 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Starts to look for `node`'s server after `wait`. The task doesn't keep the node: it ends with it.
 pub(super) fn search(node: &Arc<Node>, wait: Duration, backoff: Backoff) -> EndOnDrop {
-    let (finder, connections) = (node.finder.clone(), node.settings.connections);
+    let (finder, connections, in_time) = (node.finder.clone(), node.settings.connections, node.settings.timeout.get());
     let node = Arc::downgrade(node);
     let work = async move {
         let (mut wait, mut backoff) = (wait, backoff);
         loop {
             sleep(wait).await;
             backoff = backoff.next();
-            let attempt = timeout(PATIENCE, reach(&finder, connections, backoff)).await;
+            let attempt = timeout(PATIENCE, reach(&finder, connections, in_time, backoff)).await;
             let Some(node) = node.upgrade() else { return };
             match attempt {
                 Ok(Ok(up)) => return node.found(up),
@@ -38,12 +38,21 @@ pub(super) fn search(node: &Arc<Node>, wait: Duration, backoff: Backoff) -> EndO
     EndOnDrop(tokio::spawn(work).abort_handle())
 }
 
-/// All connections, once the first has been answered on.
-async fn reach(finder: &Finder, connections: usize, backoff: Backoff) -> Result<Up, RedisError> {
+/// All connections, once the first has been answered on as fast as calls need it: a server that is there and slower than
+/// the store's timeout would be lost again with the first calls, each of which would have waited for it.
+async fn reach(finder: &Finder, connections: usize, in_time: Duration, backoff: Backoff) -> Result<Up, RedisError> {
     let (server, first) = finder.find().await?;
     let mut lanes = vec![first];
     while lanes.len() < connections {
         lanes.push(connect(&server).await?);
+    }
+    if let Some(lane) = lanes.first() {
+        let mut connection = lane.connection.clone();
+        let ping = cmd("PING");
+        let answer = timeout(in_time, ping.query_async::<Value>(&mut connection)).await;
+        answer.map_err(|_| {
+            RedisError::from(io::Error::new(io::ErrorKind::TimedOut, "it is slower than its timeout"))
+        })??;
     }
     Ok(Up::new(server, lanes.into(), backoff))
 }

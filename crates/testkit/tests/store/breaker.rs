@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tidegate_core::redis::cmd;
-use tidegate_core::{Redis, StoreError};
+use tidegate_core::{Metrics, Redis, StoreError};
 use tidegate_testkit::{Script, redis, slow_proxy, upstream, wait_until, wait_until_async};
 
 use crate::{LONG, open, pong, shared, until_it_answers, until_it_is_down};
@@ -179,7 +179,7 @@ async fn a_slow_server_is_down_and_a_fast_one_up() {
 async fn a_server_that_answers_garbage_is_down_until_it_stops_that() {
     let redis = redis().await;
     let network = slow_proxy(redis.addr(), Duration::ZERO).await;
-    let entry = serde_json::json!({ "redis": format!("redis://{}", network.addr()), "timeout": "20s" });
+    let entry = serde_json::json!({ "redis": format!("redis://{}", network.addr()), "timeout": "10s" });
     let store = shared(&open(entry, &Default::default(), None).expect("a store"));
     let garbage: [&[u8]; 5] = [
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
@@ -202,7 +202,7 @@ async fn a_server_that_answers_garbage_is_down_until_it_stops_that() {
 #[tokio::test]
 async fn a_server_of_another_kind_is_down() {
     let http = upstream().route("/", Script::reply("hello")).start().await;
-    let entry = serde_json::json!({ "redis": format!("redis://{}", http.addr()), "timeout": "20s" });
+    let entry = serde_json::json!({ "redis": format!("redis://{}", http.addr()), "timeout": "10s" });
     let store = shared(&open(entry, &Default::default(), None).expect("a store"));
     let first = pong(&store).await.expect_err("not Redis");
     assert!(matches!(first, StoreError::Unreachable { .. }), "{first:?}");
@@ -213,7 +213,7 @@ async fn a_server_of_another_kind_is_down() {
 async fn a_server_that_is_not_let_in_to_is_down_and_says_why() {
     let redis = redis().await;
     let _: () = redis.ask(cmd("CONFIG").arg("SET").arg("requirepass").arg("right")).await;
-    let entry = |password: &str| serde_json::json!({ "redis": format!("redis://:{password}@{}", redis.addr()), "timeout": "20s" });
+    let entry = |password: &str| serde_json::json!({ "redis": format!("redis://:{password}@{}", redis.addr()), "timeout": "10s" });
     let wrong = shared(&open(entry("wrong"), &Default::default(), None).expect("a store"));
     let refused = pong(&wrong).await.expect_err("the wrong password");
     assert!(matches!(refused, StoreError::Unreachable { .. }), "{refused:?}");
@@ -221,4 +221,23 @@ async fn a_server_that_is_not_let_in_to_is_down_and_says_why() {
     assert!(cause.contains("WRONGPASS") || cause.to_lowercase().contains("auth"), "{cause}");
     let right = shared(&open(entry("right"), &Default::default(), None).expect("a store"));
     wait_until_async("it lets us in", async || pong(&right).await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_server_slower_than_the_timeout_is_not_taken_for_found() {
+    let redis = redis().await;
+    let proxy = slow_proxy(redis.addr(), Duration::ZERO).await;
+    let entry = serde_json::json!({ "redis": format!("redis://{}", proxy.addr()), "timeout": "200ms" });
+    let store = shared(&open(entry, &Metrics::new(), None).expect("a store"));
+    until_it_answers(&store).await;
+    proxy.delay(Duration::from_millis(400));
+    let mut waited = 0;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(4) {
+        waited += usize::from(!matches!(pong(&store).await, Err(StoreError::Down { .. })));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(waited, 3, "calls that waited, of all within 4 s");
+    proxy.delay(Duration::ZERO);
+    until_it_answers(&store).await;
 }

@@ -42,7 +42,7 @@ async fn a_script_is_one_round_trip_and_its_text_is_sent_once() {
     let redis = redis().await;
     let network = slow_proxy(redis.addr(), Duration::from_millis(2)).await;
     let url = format!("redis://{}", network.addr());
-    let entry = serde_json::json!({ "redis": url, "timeout": "20s", "connections": 1 });
+    let entry = serde_json::json!({ "redis": url, "timeout": "10s", "connections": 1 });
     let store = shared(&open(entry, &Default::default(), None).expect("a store"));
     let script = Script::new(COUNT);
     let (count, argument): (u64, String) = store.script(&script, &["n"], &["x"]).await.expect("an answer");
@@ -84,7 +84,7 @@ async fn a_script_has_the_hash_that_the_server_gives_it() {
 async fn calls_do_not_wait_for_each_other() {
     let redis = redis().await;
     let network = slow_proxy(redis.addr(), Duration::from_millis(200)).await;
-    let entry = serde_json::json!({ "redis": format!("redis://{}", network.addr()), "timeout": "20s" });
+    let entry = serde_json::json!({ "redis": format!("redis://{}", network.addr()), "timeout": "10s" });
     let store = shared(&open(entry, &Default::default(), None).expect("a store"));
     assert!(pong(&store).await.is_ok());
     let begun = std::time::Instant::now();

@@ -108,7 +108,7 @@ async fn a_cluster_is_found_by_any_of_its_addresses() {
     let cluster = redis_cluster().await;
     let mut dead = redis().await;
     dead.kill().await;
-    let entry = json!({ "cluster": [dead.url(), cluster.urls()[2]], "timeout": "20s" });
+    let entry = json!({ "cluster": [dead.url(), cluster.urls()[2]], "timeout": "10s" });
     let store = shared(&open(entry, &Default::default(), None).expect("a store"));
     assert_eq!(increment(&store, &cluster.key_of(0).await).await.expect("an answer"), 1);
 }
@@ -116,7 +116,7 @@ async fn a_cluster_is_found_by_any_of_its_addresses() {
 #[tokio::test]
 async fn a_server_that_is_no_cluster_is_down_and_says_why() {
     let redis = redis().await;
-    let entry = json!({ "cluster": [redis.url()], "timeout": "20s" });
+    let entry = json!({ "cluster": [redis.url()], "timeout": "10s" });
     let store = shared(&open(entry, &Default::default(), None).expect("a store"));
     let first = increment(&store, "a").await.expect_err("no cluster");
     let cause = std::error::Error::source(&first).map(ToString::to_string).unwrap_or_default();

@@ -23,6 +23,7 @@ fn what_can_not_work_is_refused_with_its_place() {
         (json!({ "redis": "redis://u:hunter2@a/x" }), "shared.redis", "not a Redis address"),
         (json!({ "redis": "rediss://u:hunter2@a" }), "shared.redis", "TLS"),
         (json!({ "redis": "redis://a", "timeout": "0s" }), "shared.timeout", "no store answers in no time"),
+        (json!({ "redis": "redis://a", "timeout": "11s" }), "shared.timeout", "11s is longer than any request"),
         (json!({ "redis": "redis://a", "connections": 0 }), "shared.connections", "0 connections"),
         (json!({ "redis": "redis://a", "connections": 65 }), "shared.connections", "65 connections"),
         (json!({ "cluster": [] }), "shared.cluster", "empty"),
@@ -43,7 +44,7 @@ fn what_can_not_work_is_refused_with_its_place() {
 #[tokio::test]
 async fn passwords_are_printed_nowhere() {
     let mut redis = redis().await;
-    let entry = json!({ "redis": format!("redis://user:hunter2@{}", redis.addr()), "timeout": "20s" });
+    let entry = json!({ "redis": format!("redis://user:hunter2@{}", redis.addr()), "timeout": "10s" });
     let configs = configs(entry.clone());
     let stores = open(entry, &Metrics::new(), None).expect("a store");
     let store = shared(&stores);
@@ -68,6 +69,6 @@ async fn a_server_behind_a_unix_socket_is_a_store() {
     let args = ["--port", &port, "--save", "", "--unixsocket", path];
     let _server =
         tidegate_testkit::program("redis-server", "redis-server").on(redis.addr().port()).args(args).start().await;
-    let stores = open(json!({ "redis": format!("unix://{path}"), "timeout": "20s" }), &Metrics::new(), None);
+    let stores = open(json!({ "redis": format!("unix://{path}"), "timeout": "10s" }), &Metrics::new(), None);
     assert_eq!(pong(&shared(&stores.expect("a store"))).await.expect("an answer"), "PONG");
 }

@@ -13,7 +13,7 @@ use crate::{LONG, open, pong, shared, until_it_answers, until_it_is_down};
 async fn a_reload_keeps_the_connections_of_a_store_that_did_not_change() {
     let redis = redis().await;
     let metrics = Metrics::new();
-    let entry = json!({ "redis": redis.url(), "timeout": "20s" });
+    let entry = json!({ "redis": redis.url(), "timeout": "10s" });
     let mut stores = open(entry.clone(), &metrics, None).expect("a store");
     until_it_answers(&shared(&stores)).await;
     let before = redis.info("total_connections_received").await;
@@ -23,7 +23,7 @@ async fn a_reload_keeps_the_connections_of_a_store_that_did_not_change() {
         assert!(pong(&shared(&stores)).await.is_ok());
     }
     assert_eq!(redis.info("total_connections_received").await, before + 1, "only the one that asks");
-    let changed = json!({ "redis": redis.url(), "timeout": "20s", "connections": 3 });
+    let changed = json!({ "redis": redis.url(), "timeout": "10s", "connections": 3 });
     let stores = open(changed, &metrics, Some(&stores)).expect("a store");
     assert!(pong(&shared(&stores)).await.is_ok());
     assert_eq!(redis.info("total_connections_received").await, before + 5);
@@ -33,7 +33,7 @@ async fn a_reload_keeps_the_connections_of_a_store_that_did_not_change() {
 async fn a_store_that_is_down_is_down_after_a_reload() {
     let mut redis = redis().await;
     redis.kill().await;
-    let entry = json!({ "redis": redis.url(), "timeout": "20s" });
+    let entry = json!({ "redis": redis.url(), "timeout": "10s" });
     let stores = open(entry.clone(), &Metrics::new(), None).expect("a store");
     until_it_is_down(&shared(&stores)).await;
     let next = open(entry, &Metrics::new(), Some(&stores)).expect("a store");
@@ -158,8 +158,8 @@ fn value(metrics: &Metrics, name: &str, labels: &[&str]) -> Option<i64> {
 async fn a_store_that_changes_stays_in_the_metrics() {
     let redis = redis().await;
     let metrics = Metrics::new();
-    let old: Stores = open(json!({ "redis": redis.url(), "timeout": "20s" }), &metrics, None).expect("a store");
-    let new = open(json!({ "redis": redis.url(), "timeout": "19s" }), &metrics, Some(&old)).expect("a store");
+    let old: Stores = open(json!({ "redis": redis.url(), "timeout": "10s" }), &metrics, None).expect("a store");
+    let new = open(json!({ "redis": redis.url(), "timeout": "9s" }), &metrics, Some(&old)).expect("a store");
     drop(old);
     assert_eq!(value(&metrics, "tidegate_store_up", &["shared"]), Some(1));
     drop(new);

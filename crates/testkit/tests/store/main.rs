@@ -17,7 +17,7 @@ use tidegate_core::{Metrics, Redis, StoreConfig, StoreError, Stores};
 use tidegate_testkit::wait_until_async;
 
 /// Longer than any answer takes on a busy machine.
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(10);
 
 fn ping() -> Cmd {
     cmd("PING")

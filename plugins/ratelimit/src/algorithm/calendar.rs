@@ -139,8 +139,9 @@ impl Period {
     }
 }
 
-/// What was counted under a later begin was counted by a clock that was ahead. It counts here: neither is the key
-/// locked out until then, nor does it have a second window.
+/// What was counted under a later begin was counted by a clock that was ahead. It counts here, so that the key is not
+/// locked out until then. Should the clock go forth over that boundary again after a step here, what was counted since
+/// the boundary is forgotten: the later window begins anew.
 fn count_in(begin: Micros, state: State) -> u64 {
     if state.time >= begin { state.amount } else { 0 }
 }

@@ -31,7 +31,7 @@ impl Log {
             let retry = self.room_at(limit, window, now, cost.max(1));
             return Err(Verdict { allowed: false, retry, ..self.verdict(limit, window, now) });
         }
-        self.push(limit, now, cost);
+        self.push(most_entries(limit), now, cost);
         Ok(self.verdict(limit, window, now))
     }
 
@@ -48,8 +48,16 @@ impl Log {
         self.forget(window, now);
         match units {
             ..0 => self.give_back(units.unsigned_abs()),
-            0.. => self.push(limit, now, units.unsigned_abs()),
+            0.. => self.push(most_entries(limit), now, units.unsigned_abs()),
         }
+    }
+
+    /// Counts without another entry: with the newest, which then counts for longer. So it refuses a little more, and
+    /// never admits more.
+    pub(crate) fn join_newest(&mut self, window: Micros, now: Now, units: u64) {
+        let now = now.steady.min(LAST);
+        self.forget(window, now);
+        self.push(0, now, units);
     }
 
     /// Takes back a take of `cost` made at `taken_at`, or as much of it as still counts.
@@ -111,10 +119,10 @@ impl Log {
         }
     }
 
-    /// Times never go back, so that the oldest is always in front. There are no more entries than requests and what is
-    /// charged after each of them; should there be more all the same, they join the newest entry, and leave with it.
-    fn push(&mut self, limit: u64, now: Micros, cost: u64) {
-        let full = self.entries.len() as u64 >= 2 * limit + 16;
+    /// Times never go back, so that the oldest is always in front. What would be one entry more than `most` joins the
+    /// newest, and leaves with it.
+    fn push(&mut self, most: u64, now: Micros, cost: u64) {
+        let full = self.entries.len() as u64 >= most;
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
         match self.entries.back_mut() {
             _ if cost == 0 => {}
@@ -157,6 +165,11 @@ impl Log {
         let reset = self.entries.back().map_or(0, |last| last.time + window - now);
         counted(limit, self.total, reset)
     }
+}
+
+/// As many as there are requests, and charges after each of them, and some to spare.
+fn most_entries(limit: u64) -> u64 {
+    limit.saturating_mul(2).saturating_add(16)
 }
 
 impl Entry {

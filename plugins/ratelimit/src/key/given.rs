@@ -9,7 +9,7 @@ use crate::config::{Joined, Missing, Source};
 
 impl Keys {
     /// The key of what is given by name: `client` as an address, `identity` as `<provider>:<subject>`, all others as
-    /// their text (`header.x-tenant`, `param.project`, …). The first choice that is given counts. Errors are for
+    /// their text (a claim that is no text as `json:42`; `header.x-tenant`, `param.project`, …). The first choice that is given counts. Errors are for
     /// people.
     pub(crate) fn given<T: AsRef<str>>(&self, limit: u64, given: impl Fn(&str) -> Option<T>) -> Result<Key, String> {
         for joined in self.per.keys() {
@@ -59,7 +59,10 @@ impl Keys {
             Source::Cookie(name) => push(Kind::Cookie, name, value, key),
             Source::Query(name) => push(Kind::Query, name, value, key),
             Source::Param(name) => push(Kind::Param, name, value, key),
-            Source::Claim(name) => push(Kind::Claim, name, value, key),
+            Source::Claim(name) => match text.strip_prefix("json:") {
+                Some(json) => push(Kind::ClaimJson, name, json.as_bytes(), key),
+                None => push(Kind::Claim, name, value, key),
+            },
             Source::Route => push(Kind::Route, "", value, key),
             Source::Host => push(Kind::Host, "", text.to_ascii_lowercase().as_bytes(), key),
             Source::Country => push(Kind::Country, "", text.to_ascii_uppercase().as_bytes(), key),

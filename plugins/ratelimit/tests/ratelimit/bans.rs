@@ -53,6 +53,15 @@ async fn what_is_not_found_counts_where_nothing_is_routed() {
 }
 
 #[tokio::test]
+async fn a_banned_client_is_told_so_whatever_its_request_lacks() {
+    let section = "ban: { status: [400], count: 2, window: 1m, for: 1m }";
+    let (gateway, _clock) = start_with("{ rate: 1/h, per: header.X-Tenant, missing: refuse }", section).await;
+    for status in [400, 400, 403, 403] {
+        ask(&gateway, "192.0.2.1", &[]).await.expect(status);
+    }
+}
+
+#[tokio::test]
 async fn a_ban_can_be_for_the_name_of_an_error() {
     let section = "ban: { codes: [unknown_user], count: 2, window: 1m, for: 1m }";
     let (gateway, _clock) = start_with("{ rate: 1000/s, per: client }", section).await;

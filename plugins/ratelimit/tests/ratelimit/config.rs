@@ -8,7 +8,7 @@ fn each_mistake_is_refused_with_its_place_and_remedy() {
         ("{ rate: 0/s, per: client }", "", "limits[0].rate", "zero"),
         ("{ capacity: 5, refill: 10/s, cost: 10, per: client }", "", "limits[0].cost", "10"),
         ("{ rate: 1/400000000d, per: client }", "", "limits[0].rate", "long"),
-        ("{ rate: 9007199254740993/s, per: client }", "", "limits[0]", ""),
+        ("{ rate: 9007199254740993/s, per: client }", "", "limits[0].rate", "9007199254740993"),
         ("{ rate: 20000/h, algorithm: sliding_window, per: client }", "", "limits[0]", "10"),
         ("{ rate: 10/s }", "", "limits[0]", "per"),
         ("{ rate: 10/s, per: clinet }", "", "limits[0].per", "client"),
@@ -25,12 +25,12 @@ fn each_mistake_is_refused_with_its_place_and_remedy() {
             "ratelimit.ban.count",
             "0",
         ),
-        ("{ rate: 1/s, per: client }", "memory: { size: 1B }", "ratelimit.memory.size", ""),
+        ("{ rate: 1/s, per: client }", "memory: { size: 1B }", "ratelimit.memory.size", "too small"),
     ] {
         let error = builder().check(&limited(limits, section)).expect_err(limits);
         assert!(error.contains(place), "{limits} {section}: no `{place}` in\n{error}");
         assert!(error.contains(message), "{limits} {section}: no `{message}` in\n{error}");
-        assert!(error.contains(".yaml") || error.contains("line") || error.contains(":"), "{error}");
+        assert!(error.contains("config.yaml:"), "{error}");
     }
 }
 

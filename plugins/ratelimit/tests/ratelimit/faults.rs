@@ -59,6 +59,15 @@ async fn while_the_store_is_lost_the_policy_decides() {
 }
 
 #[tokio::test]
+async fn a_shadow_refuses_nobody_while_the_store_is_lost() {
+    let nobody = tidegate_testkit::free_port();
+    let limit = "{ rate: 1/h, per: client, mode: shadow }";
+    let yaml = limited_by(&format!("redis://127.0.0.1:{nobody}"), limit, "on_store_error: deny");
+    let gateway = builder().start(&yaml).await;
+    assert_eq!(admitted(&gateway, 3, "192.0.2.1").await, 3);
+}
+
+#[tokio::test]
 async fn alone_each_gateway_allows_its_share_of_those_seen_lately() {
     let mut redis = redis().await;
     let gateways = gateways(4, &redis.url(), HUNDRED, "").await;

@@ -67,6 +67,14 @@ async fn who_leaves_the_key_out_is_counted_by_address_unless_said_otherwise() {
 }
 
 #[tokio::test]
+async fn a_shadow_refuses_nobody_for_a_missing_key_either() {
+    let (gateway, _clock) = start("{ name: a, rate: 1/h, per: header.X-Tenant, missing: refuse, mode: shadow }").await;
+    ask(&gateway, "192.0.2.1", &[]).await.expect(200);
+    let labels = &[("limit", "a"), ("result", "shadowed")];
+    assert_eq!(gateway.metric("tidegate_ratelimit_requests_total", labels).await, 1.0);
+}
+
+#[tokio::test]
 async fn limits_on_the_client_come_before_login_and_limits_on_the_identity_after_it() {
     let (gateway, _clock) = start("{ rate: 3/h, per: client }, { rate: 1/h, per: identity }").await;
     let who = async |user| ask(&gateway, "192.0.2.1", &[("x-user", user)]).await.status;

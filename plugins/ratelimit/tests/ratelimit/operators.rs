@@ -48,6 +48,18 @@ async fn one_key_is_looked_up_and_reset() {
 }
 
 #[tokio::test]
+async fn a_claim_that_is_no_text_is_looked_up_as_json_and_a_plan_by_what_was_used() {
+    let limits = "{ name: org, rate: 5/h, per: claim.org }, { name: plan, per: identity, plans: { free: 10/h, pro:                   1000/h }, plan: claim.plan, otherwise: free }";
+    let (gateway, _clock) = start(limits).await;
+    let claims = &[("x-user", "anna"), ("x-claims", r#"{"org":42,"plan":"pro"}"#)];
+    ask(&gateway, "192.0.2.7", claims).await.expect(200);
+    let org = gateway.admin("/ratelimit/key?route=app&limit=org&claim.org=json:42").await.expect(200).json();
+    assert_eq!(org["remaining"], 4, "{org}");
+    let plan = gateway.admin("/ratelimit/key?route=app&limit=plan&identity=who:anna").await.expect(200).json();
+    assert_eq!((&plan["quota"], &plan["remaining"]), (&1000.into(), &999.into()), "{plan}");
+}
+
+#[tokio::test]
 async fn a_ban_is_looked_up_and_lifted() {
     let section = "ban: { status: [401], count: 1, window: 1m, for: 1h }";
     let (gateway, _clock) = start_with("{ rate: 1000/s, per: client }", section).await;

@@ -91,6 +91,7 @@ async fn a_claim_can_be_the_rate_within_bounds() {
     for (user, claims, expected) in [
         ("anna", r#"{"rate":"2/h"}"#, [200, 200, 429, 429]),
         ("ben", r#"{"rate":"1000/s"}"#, [200, 200, 200, 429]),
+        ("fred", r#"{"rate":"1000/1000h"}"#, [200, 200, 200, 429]),
         ("carl", r#"{"rate":"0/s"}"#, [200, 429, 429, 429]),
         ("dora", r#"{"rate":"nonsense"}"#, [200, 429, 429, 429]),
         ("emil", r#"{"rate":"99999999999999999999/s"}"#, [200, 429, 429, 429]),

@@ -109,12 +109,39 @@ async fn every_algorithm_counts_over_all_gateways() {
         ("{ name: f, rate: 5/h, algorithm: fixed_window, per: client }", 5),
         ("{ name: s, rate: 5/h, algorithm: sliding_window, per: client }", 5),
         ("{ name: q, quota: 5/month, time_zone: Asia/Tokyo, per: client }", 5),
-        ("{ name: c, algorithm: concurrency, limit: 5, per: client }", 10),
+        ("{ name: l, algorithm: leaky_bucket, rate: 1/h, queue: 0, per: client }", 1),
     ] {
         let gateways = gateways(2, &redis.url(), limit, "").await;
         let sum = admitted(&gateways[0], 3, "192.0.2.1").await + admitted(&gateways[1], 7, "192.0.2.1").await;
         assert_eq!(sum, admits, "{limit}");
     }
+}
+
+#[tokio::test]
+async fn what_is_in_flight_is_counted_over_all_gateways() {
+    let redis = redis().await;
+    let open = tidegate_testkit::gate();
+    let slow = tidegate_testkit::Script::reply("app").wait(&open);
+    let app = tidegate_testkit::upstream().route("/", slow).start().await;
+    let yaml = format!(
+        "stores: {{ shared: {{ redis: \"{}\", timeout: 5s }} }}\nratelimit: {{ store: shared }}\nupstreams: {{ app: {{ \
+         targets: [\"{}\"] }} }}\nrouting: {{ routes: [{{ name: app, upstream: app, plugins: {{ ratelimit: {{ limits: [{{ \
+         algorithm: concurrency, limit: 2, per: route }}] }} }} }}] }}",
+        redis.url(),
+        app.target()
+    );
+    let (one, other) = (builder().start(&yaml).await, builder().start(&yaml).await);
+    let mut flying = one.connect().await;
+    flying.begin(&call(Method::GET, "/")).await;
+    let mut also = other.connect().await;
+    also.begin(&call(Method::GET, "/")).await;
+    app.wait_for_heads(2).await;
+    one.get("/").await.expect(429);
+    other.get("/").await.expect(429);
+    open.open();
+    flying.answer().await.expect(200);
+    let room = async || other.get("/").await.status == 200;
+    tidegate_testkit::wait_until_async("its end is known to the other gateway", room).await;
 }
 
 #[tokio::test]

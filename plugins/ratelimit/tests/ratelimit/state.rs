@@ -18,6 +18,20 @@ async fn a_reload_keeps_what_was_counted_and_a_new_limit_begins_anew() {
 }
 
 #[tokio::test]
+async fn a_reload_that_is_refused_forgets_nobody() {
+    let (gateway, _clock) = start_with("{ name: one, rate: 2/h, per: client }", "memory: { size: 4MiB }").await;
+    let clients: Vec<String> = (0..1500).map(|n| format!("10.0.{}.{}", n / 250, n % 250)).collect();
+    for client in &clients {
+        assert_eq!(admitted(&gateway, 2, client).await, 2);
+    }
+    let wrong = limited("{ name: one, rate: 2/h, per: client }", "memory: { size: 64KiB }").replace("body: other", "bdy: x");
+    gateway.reload(&wrong).await.expect_err("refused");
+    for client in &clients {
+        assert_eq!(admitted(&gateway, 1, client).await, 0, "{client}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_counted_outlives_the_process_if_asked() {
     let dir = tempfile::tempdir().expect("a directory");
     let section = format!("memory: {{ file: {:?} }}", dir.path().join("limits"));

@@ -87,6 +87,16 @@ impl Recipe {
         })
     }
 
+    /// The same for a rate that somebody else has chosen: no burst of it is larger than one of `most`.
+    pub(super) fn rate_within(&self, rate: Rate, most: Option<Rate>) -> Result<Rule, Refused> {
+        match most {
+            Some(most) if self.algorithm == Algorithm::TokenBucket && rate.amount() > most.amount() => {
+                self.bucket(most.amount(), rate)
+            }
+            _ => self.rate(rate),
+        }
+    }
+
     pub(super) fn bucket(&self, capacity: u64, refill: Rate) -> Result<Rule, Refused> {
         Ok(Rule::token_bucket(capacity, refill, self.delay)?)
     }

@@ -148,7 +148,7 @@ impl ByClaim {
     fn read(&self, text: &str) -> Option<Rule> {
         let rate: Rate = text.parse().ok()?;
         let rate = self.at_most.filter(|most| is_faster(rate, *most)).unwrap_or(rate);
-        self.recipe.rate(rate).ok().filter(|rule| rule.shape.largest_cost() >= self.cost)
+        self.recipe.rate_within(rate, self.at_most).ok().filter(|rule| rule.shape.largest_cost() >= self.cost)
     }
 }
 

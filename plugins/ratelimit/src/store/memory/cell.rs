@@ -54,6 +54,11 @@ impl<A: Atoms> Cell<A> {
         }
     }
 
+    /// Whether no key has or is given it. Read as by [`Cell::sight`]: whoever sees the first key's word sees its tag.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self.sight(0), Sight::Theirs(_))
+    }
+
     /// Replaces a word seen before.
     #[inline]
     pub(super) fn replace(&self, old: Word, new: Word) -> bool {

@@ -66,7 +66,7 @@ impl Logs {
         match self.room(shard, want, now) {
             Room::Enough => shard.change(want, |log| log.take(limit, window, now, want.cost)),
             Room::ForNoEntry => {
-                shard.change(want, |log| join_newest(log, window, now, want.cost));
+                shard.change(want, |log| log.join_newest(window, now, want.cost));
                 Ok(Verdict { allowed: true, retry: 0, ..shard.look(want, now) })
             }
             Room::None => Log::default().take(limit, window, now, want.cost),
@@ -92,7 +92,7 @@ impl Logs {
         };
         match room {
             Room::Enough => shard.change(want, |log| log.charge(limit, window, now, units)),
-            Room::ForNoEntry => shard.change(want, |log| join_newest(log, window, now, units.unsigned_abs())),
+            Room::ForNoEntry => shard.change(want, |log| log.join_newest(window, now, units.unsigned_abs())),
             Room::None => {}
         }
         shard.look(want, now)
@@ -119,6 +119,12 @@ impl Logs {
 
     pub(super) fn bytes(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().bytes).sum()
+    }
+
+    /// Goes on with the figures of the logs before them.
+    pub(super) fn count_on(&self, before: &Self) {
+        self.evicted.fetch_add(before.evicted(), Ordering::Relaxed);
+        self.untracked.fetch_add(before.untracked(), Ordering::Relaxed);
     }
 
     pub(super) fn evicted(&self) -> u64 {
@@ -158,10 +164,4 @@ fn locked_of<'a>(locked: &'a mut [(usize, MutexGuard<'_, Shard>)], tag: u64) -> 
 /// The low bits: the high ones choose a place in the table.
 fn number(tag: u64) -> usize {
     (tag % SHARDS as u64) as usize
-}
-
-/// Counts without another entry: a log at its limit of entries, here none, puts it to its newest, which then counts
-/// for longer. So it refuses a little more, and never admits more.
-fn join_newest(log: &mut Log, window: Micros, now: Now, units: u64) {
-    log.charge(0, window, now, i64::try_from(units).unwrap_or(i64::MAX));
 }

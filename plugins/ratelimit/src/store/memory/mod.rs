@@ -23,10 +23,12 @@ mod word;
 #[cfg(test)]
 pub(super) mod tests;
 
+use std::fmt;
 use std::hash::Hasher;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Instant, UNIX_EPOCH};
 
+use parking_lot::Mutex;
 use siphasher::sip::SipHasher13;
 use smallvec::{SmallVec, smallvec};
 use tidegate_core::Clock;
@@ -45,7 +47,6 @@ use crate::rule::{Micros, Now, Rule, Shape, Verdict};
 const BEGIN: Micros = 1 << 50;
 
 /// Counts in this process. Shared by all that use it, and kept over reloads.
-#[derive(Debug)]
 pub(crate) struct Memory {
     table: Table<Machine>,
     logs: Logs,
@@ -55,6 +56,15 @@ pub(crate) struct Memory {
     clock: Clock,
     began: Instant,
     successor: OnceLock<Successor>,
+    /// Held while the file is written; one for a store and all its successors.
+    saving: Arc<Mutex<()>>,
+}
+
+/// Not the seed: it is a secret.
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").field("size", &self.size).finish_non_exhaustive()
+    }
 }
 
 /// How many bytes a store may have.
@@ -92,7 +102,8 @@ impl Memory {
 
     fn seeded(size: Size, seed: Seed, began: Instant, clock: Clock) -> Self {
         let table = Table::new(size.table);
-        Self { table, logs: Logs::new(size.logs), size, seed, clock, began, successor: OnceLock::new() }
+        let (logs, successor, saving) = (Logs::new(size.logs), OnceLock::new(), Arc::default());
+        Self { table, logs, size, seed, clock, began, successor, saving }
     }
 
     /// The time by which this store counts; read it once for a request.

@@ -38,6 +38,8 @@ impl Memory {
     /// Writes all that matters: to another file first, which then takes the place of `path`, so that there is always
     /// a whole one. Only the owner can read it. Blocks: for a background thread.
     pub(crate) fn save(&self, path: &Path) -> Result<(), FileError> {
+        // There is one draft: who saves later, after a reload perhaps, waits, and then writes what is newer.
+        let _alone = self.saving.lock();
         let store = self.current();
         let bytes = store.to_bytes(store.now());
         let draft = draft_of(path);

@@ -71,7 +71,8 @@ impl Shard {
     /// Puts in a log kept from before, if there is room.
     pub(super) fn restore(&mut self, tag: u64, log: Log, (limit, window, policy): (u64, Micros, u16)) {
         let bytes = LOG_BYTES + log.bytes();
-        if self.bytes + bytes <= self.most && !self.logs.contains_key(&tag) {
+        let counts = log.entries().len() > 0;
+        if counts && self.bytes + bytes <= self.most && !self.logs.contains_key(&tag) {
             self.bytes += bytes;
             self.logs.insert(tag, Held { log, limit, window, policy, place: self.tags.len() });
             self.tags.push(tag);

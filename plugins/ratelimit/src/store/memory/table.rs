@@ -84,6 +84,12 @@ impl<A: Atoms> Table<A> {
         self.sets.iter().flat_map(|set| &set.0)
     }
 
+    /// Goes on with the figures of the table before it.
+    pub(super) fn count_on(&self, before: &Self) {
+        self.evicted.fetch_add(before.evicted(), Ordering::Relaxed);
+        self.untracked.fetch_add(before.untracked(), Ordering::Relaxed);
+    }
+
     pub(super) fn evicted(&self) -> u64 {
         self.evicted.load(Ordering::Relaxed)
     }
@@ -119,8 +125,9 @@ impl<A: Atoms> Table<A> {
                 0 => {}
                 bearing => return set.sight(tag, bearing),
             }
-            // Tags never become 0 again: nobody had to go further than here.
-            if set.bearing(0) != 0 {
+            // Tags never become 0 again: nobody had to go further than here. A cell that comes to its first key has no
+            // tag yet, but others do go further than that.
+            if set.bearing(0) != 0 && set.0.iter().any(Cell::is_empty) {
                 return Find::Absent;
             }
         }

@@ -2,8 +2,10 @@
 //!
 //! First a look at all of them: a request that lacks one touches none. Then each is taken as pending, and when the
 //! last is had, all are made final; if one is lost to others in between, those taken are undone. Keys are taken in one
-//! order, by limit and tag, so that two requests never wait for each other; and since nobody takes a refusal for final
-//! while a take is pending, nobody is refused because of a take that is then undone.
+//! order, by limit and tag, so that two requests never wait for each other. Nobody takes a refusal for final while a take
+//! is pending, so nobody is refused because of a take that is then undone, unless it stays pending for all of one's
+//! patience: some 10,000 rounds, milliseconds. Then the refusal stands; a thread that was interrupted in the middle of
+//! a take must not hold up all others.
 
 use smallvec::SmallVec;
 

@@ -56,18 +56,23 @@ impl Memory {
 
     /// A store of another size with all that fits of this one's keys. From now on this one passes on what it is asked
     /// to that one, so that requests of before and after a reload are counted together, and what is in flight is
-    /// given back where it is counted.
+    /// given back where it is counted. What is counted between the copy of a key and the end of the copy, milliseconds,
+    /// stays here and is lost: takes, charges and bans; but not what is given back of what was in flight.
     pub(crate) fn resized(self: &Arc<Self>, size: impl Into<Size>) -> Arc<Self> {
         let size = size.into();
         if self.successor.get().is_some() {
             return self.latest().resized(size);
         }
-        let other = Arc::new(Self::seeded(size, self.seed, self.began, self.clock.clone()));
+        let mut other = Self::seeded(size, self.seed, self.began, self.clock.clone());
+        other.saving = self.saving.clone();
+        let other = Arc::new(other);
         let now = self.now();
         let in_flight = self.copy_cells(&other, now);
         self.logs.visit(now, |tag, held| {
             other.logs.restore(tag, held.log.clone(), (held.limit, held.window, held.policy));
         });
+        other.table.count_on(&self.table);
+        other.logs.count_on(&self.logs);
         match self.successor.set(Successor { store: other.clone(), in_flight }) {
             Ok(()) => other,
             // Another thread was faster.
@@ -116,8 +121,9 @@ impl Memory {
     }
 }
 
-/// A request that was in the middle of a step when another store took over has given back, or taken, in this one.
-/// Now that nobody uses this one any more, the difference is passed on: else it would be in flight for ever.
+/// What was in flight when another store took over may have been given back in this one, by a request in the middle of
+/// a step. Now that nobody uses this one any more, that is passed on: else it would be in flight for ever. What was
+/// taken or charged here during the copy is not: it is lost, see [`Memory::resized`].
 impl Drop for Memory {
     fn drop(&mut self) {
         let Some(Successor { store, in_flight }) = self.successor.take() else { return };

@@ -1,6 +1,10 @@
 //! A full store.
 
 use super::*;
+use crate::rule::Now;
+use crate::store::memory::atoms::Machine;
+use crate::store::memory::step::{Hold, Want};
+use crate::store::memory::table::Table;
 
 const FLOOD: u64 = 1_000_000;
 
@@ -92,4 +96,38 @@ fn a_key_costs_less_than_a_hundred_bytes() {
     }
     let held = store.counts(store.now()).keys[&0];
     assert!(bytes as u64 / held < 40, "{} bytes a key when it is full", bytes as u64 / held);
+}
+
+#[test]
+fn a_cell_that_comes_to_its_first_key_hides_nobody_further_on() {
+    let now = Now { steady: 100, wall: 100 };
+    let one_set = Table::<Machine>::new(0).bytes();
+    let table = Table::<Machine>::new(2 * one_set);
+    // The home set of low tags: claimed for keys of another home, whose tags are not there yet.
+    for cell in table.cells().take(4) {
+        let (word, ..) = cell.read();
+        assert!(cell.replace(word, word.claimed()));
+    }
+    let rule = fixed("10/h");
+    let want = Want { rule: &rule, tag: 1, limit: 0, cost: 1, at: 0, policy: 0, glance: 0 };
+    for _ in 0..2 {
+        table.take(&want, Hold::Final, 0, now).unwrap();
+    }
+    assert_eq!(table.cells().filter(|cell| cell.tag() == 1).count(), 1, "a key has two cells");
+    assert_eq!(table.state(1).amount, 2);
+}
+
+#[test]
+fn a_log_without_room_for_another_entry_does_not_grow() {
+    const SHARD: usize = 400;
+    let clock = Turned::new();
+    let store = Memory::new(Size { table: 1, logs: 64 * SHARD }, clock.clock());
+    let (rule, key) = (sliding("100/h"), key(1, 1));
+    for taken in 1..=100 {
+        assert!(store.admits(&rule, &key), "take {taken}");
+        let bytes = store.logs.bytes();
+        assert!(bytes <= SHARD, "{bytes} bytes after {taken} takes");
+        clock.pass(1);
+    }
+    assert!(!store.admits(&rule, &key), "what joined the newest entry is counted too");
 }

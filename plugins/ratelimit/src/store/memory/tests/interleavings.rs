@@ -263,6 +263,26 @@ fn a_take_and_a_release_at_once_lose_nothing() {
     });
 }
 
+/// The last empty cell of a key's home set is given to a key of another home while it looks for a place of its own.
+#[test]
+fn a_cell_that_comes_to_its_first_key_hides_nobody_further_on() {
+    explore(3, || {
+        let (table, rule) = (Arc::new(Table::new(3 * table().bytes())), Arc::new(fixed("10/1ms")));
+        // Three of four cells of the first set, and all of the last one's.
+        for guilty in [11, 12, 13, u64::MAX, u64::MAX - 1, u64::MAX - 2, u64::MAX - 3] {
+            charge(&table, &rule, guilty, 10);
+        }
+        let other = {
+            let (table, rule) = (table.clone(), rule.clone());
+            thread::spawn(move || take(&table, &rule, u64::MAX - 4))
+        };
+        assert!(take(&table, &rule, 1) && take(&table, &rule, 1));
+        assert!(other.join().unwrap());
+        assert_eq!(table.cells().filter(|cell| cell.tag() == 1).count(), 1, "a key has two cells");
+        assert_eq!(amount(&table, 1), 2);
+    });
+}
+
 #[test]
 fn words_survive_the_narrowing() {
     let word = Word::new(super::super::word::Kind::Ban, State { time: 4095, amount: 65535 });

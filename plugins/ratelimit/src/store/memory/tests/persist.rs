@@ -1,6 +1,7 @@
 //! What is kept in a file is had again, and no damage to it goes unseen or harms.
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -76,6 +77,31 @@ fn it_can_be_saved_again_and_again_and_only_the_owner_can_read_it() {
     assert_eq!(load(&path, &clock).left(&fixed("5/h"), &key(1, 1)), 2);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left behind");
+}
+
+#[test]
+fn saves_at_once_of_a_store_and_its_successors_wait_for_each_other() {
+    let (store, clock) = store(1 << 20);
+    store.burst(&fixed("5/h"), &key(1, 1), 3);
+    let first = Arc::new(store);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("limits");
+    std::thread::scope(|scope| {
+        let mut latest = first.clone();
+        for size in 1..5 {
+            let store = std::mem::replace(&mut latest, first.resized(size << 19));
+            let path = &path;
+            scope.spawn(move || (0..10).for_each(|_| store.save(path).unwrap()));
+        }
+    });
+    assert_eq!(load(&path, &clock).left(&fixed("5/h"), &key(1, 1)), 2);
+}
+
+#[test]
+fn the_seed_is_not_shown() {
+    let (store, _) = store(1 << 20);
+    let (shown, (seed, _)) = (format!("{store:?}"), store.seed);
+    assert!(!shown.contains(&seed.to_string()) && !shown.contains("seed"), "{shown}");
 }
 
 #[test]

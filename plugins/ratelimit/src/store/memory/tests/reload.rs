@@ -61,3 +61,15 @@ fn what_was_given_back_too_late_is_passed_on_when_the_old_store_goes() {
     drop(old);
     assert_eq!(new.left(&rule, &key), 1);
 }
+
+#[test]
+fn figures_go_on_with_another_size() {
+    let (old, _) = shared(64 << 10);
+    for (rule, keys) in [(fixed("10/h"), 0..10_000), (fixed("1/h"), 10_000..20_000), (sliding("1/h"), 0..1_000)] {
+        keys.for_each(|whose| assert!(old.admits(&rule, &key(1, whose))));
+    }
+    let before = old.counts(old.now());
+    assert!(before.evicted > 0 && before.untracked > 0, "{before:?}");
+    let after = old.resized(4 << 20).counts(old.now());
+    assert_eq!((after.evicted, after.untracked), (before.evicted, before.untracked));
+}
