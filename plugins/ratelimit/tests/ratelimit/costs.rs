@@ -79,14 +79,18 @@ async fn an_upstream_says_afterwards_what_it_cost_and_its_clients_do_not_see_it(
 #[tokio::test]
 async fn a_cost_that_is_no_number_is_the_one_that_was_taken_and_a_huge_one_is_bounded() {
     let app = upstream().reply("/", "app").start().await;
-    let limit = "{ rate: 1000/h, algorithm: fixed_window, per: client, cost: { response_header: X-Cost, at_most: 100 } }";
+    let limit =
+        "{ rate: 1000/h, algorithm: fixed_window, per: client, cost: { response_header: X-Cost, at_most: 100 } }";
     let gateway = builder().clock(&manual_clock()).start(&to(&app.target(), limit)).await;
     let mut left = 1000;
     for (said, cost) in [("", 1), ("-5", 1), ("1e3", 1), ("ten", 1), ("101", 100), ("99999999999999999999", 100)] {
         app.set("/", Script::reply("app").header("X-Cost", said));
         let answer = gateway.get("/").await.expect(200);
         // Told when the answer's head is written: what this one costs beyond 1 is charged already.
-        assert!(answer.header("ratelimit").is_some_and(|limit| limit.contains(&format!(";r={};", left - 1))), "{said:?}");
+        assert!(
+            answer.header("ratelimit").is_some_and(|limit| limit.contains(&format!(";r={};", left - 1))),
+            "{said:?}"
+        );
         left -= cost;
     }
 }

@@ -24,7 +24,8 @@ async fn a_reload_that_is_refused_forgets_nobody() {
     for client in &clients {
         assert_eq!(admitted(&gateway, 2, client).await, 2);
     }
-    let wrong = limited("{ name: one, rate: 2/h, per: client }", "memory: { size: 64KiB }").replace("body: other", "bdy: x");
+    let wrong =
+        limited("{ name: one, rate: 2/h, per: client }", "memory: { size: 64KiB }").replace("body: other", "bdy: x");
     gateway.reload(&wrong).await.expect_err("refused");
     for client in &clients {
         assert_eq!(admitted(&gateway, 1, client).await, 0, "{client}");

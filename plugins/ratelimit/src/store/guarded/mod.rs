@@ -132,13 +132,12 @@ impl Guarded {
     }
 
     /// A request under a `concurrency` limit has ended. It is given back where it was taken: in the store, or here
-    /// while the store was lost.
+    /// while the store was lost. Units of one key are alike, so those of one place may stand for those of the other,
+    /// but all of them are given back.
     pub(crate) fn release(&self, settlement: &Settlement) {
-        if self.store().release(settlement) {
-            return;
-        }
-        if let Some((memory, _)) = self.local() {
-            let units = -settlement.units.saturating_abs();
+        let rest = self.store().release(settlement);
+        if let Some((memory, _)) = self.local().filter(|_| rest > 0) {
+            let units = -i64::try_from(rest).unwrap_or(i64::MAX);
             memory.settle(&Settlement { units, ..settlement.clone() }, memory.now());
         }
     }
@@ -146,7 +145,10 @@ impl Guarded {
     /// Counts a strike: soon, or now while the store is lost. True if it has led to a ban here.
     pub(crate) fn strike(&self, strike: &Strike) -> bool {
         match self.local() {
-            Some((memory, _)) if !self.store().is_up() => memory.strike(strike, memory.now()),
+            Some((memory, _)) if !self.store().is_up() => {
+                self.store().forget_ban(strike);
+                memory.strike(strike, memory.now())
+            }
             _ => {
                 self.store().strike(strike);
                 false

@@ -10,7 +10,7 @@ use crate::store::redis::tests::{Server, ask, client, key, rate, server};
 use crate::store::redis::{Pace, Shared};
 
 fn guarded(server: &Server, on_error: OnStoreError) -> Guarded {
-    guarded_within(server, on_error, "20s")
+    guarded_within(server, on_error, "10s")
 }
 
 fn guarded_within(server: &Server, on_error: OnStoreError, timeout: &str) -> Guarded {
@@ -57,6 +57,22 @@ async fn what_is_in_flight_is_given_back_where_it_was_taken() {
     assert!(!take().await, "those were the store's");
     guarded.release(&one);
     assert!(take().await && !take().await);
+}
+
+/// Units of one key are alike: those that were taken here may be given back to the store, and those of the store here.
+#[tokio::test]
+async fn all_that_is_in_flight_is_given_back_in_whatever_order_it_ends() {
+    let mut server = server().await;
+    let guarded = guarded(&server, OnStoreError::Local);
+    let (rule, key) = (Rule::concurrency(5).expect("a rule"), key(1, "k"));
+    let units = |units| Settlement { rule: rule.clone(), key: key.clone(), units, policy: 0 };
+    let take = async |units| guarded.take(&[ask(&rule, &key, units)]).await.expect("an answer").allowed;
+    assert!(take(1).await);
+    server.server.kill().await;
+    assert!(take(5).await && !take(1).await, "here as well");
+    guarded.release(&units(-5));
+    guarded.release(&units(-1));
+    assert!(take(5).await, "nothing is in flight");
 }
 
 /// The bound on what a dead store costs: not the timeout for each request.

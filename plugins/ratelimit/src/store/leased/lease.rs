@@ -17,6 +17,8 @@ pub(super) struct Lease {
     granted_here: Now,
     /// A request is asking for the next one.
     claimed: bool,
+    /// Units of it, or of the one before, that requests have which wait for what the store says of other limits.
+    waiting: u64,
     last: Verdict,
     said_at: Instant,
     /// At least this cost is refused until then.
@@ -43,7 +45,12 @@ pub(super) struct Grant {
 /// What came of spending.
 #[derive(Debug)]
 pub(super) enum Spent {
-    Taken { verdict: Verdict, lease: Micros },
+    Taken {
+        verdict: Verdict,
+        lease: Micros,
+    },
+    /// Nothing is taken of it: its client is known not to be banned.
+    Known(Verdict),
     Refused(Verdict),
     Missing,
 }
@@ -55,6 +62,10 @@ pub(super) struct Claim {
     pub had: u64,
     /// It is the one that asks for the next lease.
     pub first: bool,
+    /// What other requests have of leases, and may give back: the next lease is smaller by that.
+    pub waiting: u64,
+    /// The lease had enough, and the store isn't asked: which lease, and what to say.
+    pub held: Option<(Micros, Verdict)>,
 }
 
 impl Lease {
@@ -63,8 +74,8 @@ impl Lease {
         let last = Verdict { allowed: true, quota: rule.quota, remaining: rule.quota, ..Verdict::default() };
         let (until, said_at) = (at, at);
         let granted_here = Now { steady: 0, wall: 0 };
-        let (tokens, granted_at, claimed, refused) = (0, 0, false, None);
-        Self { tokens, until, granted_at, granted_here, claimed, last, said_at, refused, rule, key, store }
+        let (tokens, granted_at, claimed, waiting, refused) = (0, 0, false, 0, None);
+        Self { tokens, until, granted_at, granted_here, claimed, waiting, last, said_at, refused, rule, key, store }
     }
 
     pub(super) fn spend(&mut self, cost: u64, at: Instant) -> Spent {
@@ -85,15 +96,27 @@ impl Lease {
         same
     }
 
+    /// For a request that asks the store, of this limit or of others: what there is, if it is enough; else the right to
+    /// ask for the next lease.
     pub(super) fn claim(&mut self, cost: u64, at: Instant) -> Claim {
         if at >= self.until {
             self.give_back();
         }
-        if self.claimed || self.tokens >= cost {
+        if self.tokens >= cost {
+            self.tokens -= cost;
+            self.waiting += cost;
+            return Claim { held: Some((self.granted_at, self.last(at))), ..Claim::default() };
+        }
+        if self.claimed {
             return Claim::default();
         }
         self.claimed = true;
-        Claim { had: std::mem::take(&mut self.tokens), first: true }
+        Claim { had: std::mem::take(&mut self.tokens), first: true, waiting: self.waiting, held: None }
+    }
+
+    /// A request that had units of it waits no longer.
+    pub(super) fn settled(&mut self, cost: u64) {
+        self.waiting = self.waiting.saturating_sub(cost);
     }
 
     /// The claim came to nothing.
@@ -144,12 +167,13 @@ impl Lease {
     }
 
     pub(super) fn forget(&mut self) {
-        (self.tokens, self.refused) = (0, None);
+        // Nor can anything be put back into it.
+        (self.tokens, self.refused, self.granted_at) = (0, None, 0);
     }
 
     /// Nothing is left to know about it; tokens are given back.
     pub(super) fn is_over(&mut self, at: Instant) -> bool {
-        if self.claimed || at < self.until {
+        if self.claimed || self.waiting > 0 || at < self.until {
             return false;
         }
         self.give_back();

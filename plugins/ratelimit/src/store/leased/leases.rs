@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use super::bans::Bans;
 use super::lease::{Claim, Grant, Lease, Spent};
 use crate::key::Key;
 use crate::rule::{Micros, Rule, Verdict};
@@ -21,22 +22,32 @@ const MOST: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Leases {
     shards: Box<[Mutex<HashMap<Id, Lease>>]>,
+    /// Of the same keys' ids.
+    pub(crate) bans: Bans,
     /// Whoever chooses keys can't choose which meet.
     seed: (u64, u64),
 }
 
 /// One key under one rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Id(u128);
+pub(crate) struct Id(u128);
+
+impl Id {
+    /// In which of so many shards it is.
+    pub(super) fn place(self, shards: usize) -> usize {
+        (self.0 % shards as u128) as usize
+    }
+}
 
 impl Default for Leases {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), seed: rand::random() }
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { shards, bans: Bans::default(), seed: rand::random() }
     }
 }
 
 impl Leases {
-    pub(super) fn id(&self, rule: &Rule, key: &Key) -> Id {
+    pub(crate) fn id(&self, rule: &Rule, key: &Key) -> Id {
         let mut hasher = SipHasher13::new_with_keys(self.seed.0, self.seed.1);
         hasher.write_u64(key.limit);
         hasher.write_u64(rule.fingerprint);
@@ -50,6 +61,11 @@ impl Leases {
 
     pub(super) fn put_back(&self, id: Id, lease: Micros, cost: u64) -> bool {
         self.with(id, |found| found.put_back(lease, cost)).unwrap_or(false)
+    }
+
+    /// What was held for a request that waits for the store is spent, or was put back.
+    pub(super) fn settled(&self, id: Id, cost: u64) {
+        self.with(id, |lease| lease.settled(cost));
     }
 
     pub(super) fn claim(&self, id: Id, ask: &Ask<'_>, store: &RedisStore, at: Instant) -> Claim {
@@ -94,6 +110,7 @@ impl Leases {
         for shard in &self.shards {
             shard.lock().retain(|_, lease| !lease.is_over(at));
         }
+        self.bans.sweep(at);
     }
 
     /// Gives back everything: the gateway ends.
@@ -109,6 +126,6 @@ impl Leases {
 
     fn shard(&self, id: Id) -> &Mutex<HashMap<Id, Lease>> {
         // 64 of them, and six bits.
-        &self.shards[(id.0 % SHARDS as u128) as usize]
+        &self.shards[id.place(SHARDS)]
     }
 }

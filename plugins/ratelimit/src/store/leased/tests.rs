@@ -11,7 +11,7 @@ use crate::store::redis::{Pace, Shared};
 const LENGTH: Duration = Duration::from_secs(1);
 
 fn leased(server: &Server, percent: u8, length: Duration) -> Leased {
-    let store = RedisStore::new(client(&server.server, "20s"), "rl:", Arc::new(Shared::new(Pace::default())));
+    let store = RedisStore::new(client(&server.server, "10s"), "rl:", Arc::new(Shared::new(Pace::default())));
     Leased::new(store, Lease { batch: Percent::new(percent), length })
 }
 
@@ -243,4 +243,98 @@ async fn a_store_that_is_lost_costs_no_tokens() {
         assert!(gateway.take(&[ask(&window, &a, 1)], now()).await.expect("of the lease").allowed);
     }
     gateway.take(&[ask(&window, &a, 1)], now()).await.expect_err("it is spent");
+}
+
+/// A limit whose neighbour is always asked is leased as any other, and none of it is lost.
+#[tokio::test]
+async fn what_is_held_is_spent_when_the_store_is_asked_anyway() {
+    let server = server().await;
+    let gateway = leased(&server, 10, Duration::from_secs(60));
+    let (window, sliding) =
+        (Rule::fixed_window(rate("100/h")).expect("a rule"), Rule::sliding_window(rate("1000/h")).expect("a rule"));
+    let (a, b) = (key(1, "a"), key(2, "b"));
+    for turn in 0..110 {
+        let taken = gateway.take(&[ask(&window, &a, 1), ask(&sliding, &b, 1)], now()).await.expect("an answer");
+        assert_eq!(taken.allowed, turn < 100, "{turn}: {taken:?}");
+        assert_eq!(taken.verdicts[0].remaining, 99u64.saturating_sub(turn));
+    }
+}
+
+#[tokio::test]
+async fn what_was_held_is_put_back_if_the_store_refuses_the_rest() {
+    let server = server().await;
+    let gateway = leased(&server, 10, Duration::from_secs(60));
+    let (window, sliding) =
+        (Rule::fixed_window(rate("100/h")).expect("a rule"), Rule::sliding_window(rate("1/h")).expect("a rule"));
+    let (a, b) = (key(1, "a"), key(2, "b"));
+    for turn in 0..50 {
+        let taken = gateway.take(&[ask(&window, &a, 1), ask(&sliding, &b, 1)], now()).await.expect("an answer");
+        assert_eq!(taken.allowed, turn < 1);
+        assert_eq!(taken.verdicts[0].remaining, 99);
+    }
+    let before = server.server.calls("evalsha").await;
+    for _ in 0..10 {
+        assert!(gateway.take(&[ask(&window, &a, 1)], now()).await.expect("an answer").allowed);
+    }
+    assert_eq!(server.server.calls("evalsha").await, before, "all of the lease is there still");
+}
+
+#[tokio::test]
+async fn a_client_that_is_not_banned_is_asked_about_once_for_each_lease() {
+    let server = server().await;
+    let gateway = leased(&server, 10, Duration::from_secs(60));
+    let (window, ban) = (Rule::fixed_window(rate("1000/h")).expect("a rule"), Rule::ban());
+    let (a, client) = (key(1, "a"), key(2, "client"));
+    for turn in 0..1001 {
+        let taken = gateway.take(&[ask(&window, &a, 1), ask(&ban, &client, 1)], now()).await.expect("an answer");
+        assert_eq!(taken.allowed, turn < 1000, "{turn}: {taken:?}");
+        assert!(taken.verdicts[1].allowed);
+    }
+    let calls = server.server.calls("evalsha").await;
+    assert!(calls <= 15, "{calls} calls for 1,000 requests");
+}
+
+fn strike(ban: &Rule, client: &Key) -> crate::store::Strike {
+    let rule = Rule::fixed_window(rate("1/h")).expect("a rule");
+    let length = 3_600_000_000;
+    crate::store::Strike { rule, key: key(9, "count"), ban: ban.clone(), ban_key: client.clone(), length, policy: 0 }
+}
+
+#[tokio::test]
+async fn a_ban_by_this_gateway_is_seen_at_once_and_by_others_when_a_lease_is_over() {
+    let server = server().await;
+    let (here, soon) = (leased(&server, 10, Duration::from_secs(60)), leased(&server, 10, Duration::from_millis(50)));
+    let (ban, client) = (Rule::ban(), key(2, "client"));
+    for gateway in [&here, &soon] {
+        assert!(gateway.take(&[ask(&ban, &client, 1)], now()).await.expect("an answer").allowed);
+    }
+    let _background = background(&here.store);
+    here.store.strike(&strike(&ban, &client));
+    // Asked between the strike and its ban, perhaps.
+    here.take(&[ask(&ban, &client, 1)], now()).await.expect("an answer");
+    tidegate_testkit::wait_until("it is banned", || here.store.tally().bans.load(Relaxed) == 1).await;
+    let verdict = here.take(&[ask(&ban, &client, 1)], now()).await.expect("an answer").verdicts[0];
+    assert!(!verdict.allowed && verdict.retry > 3_500_000_000, "{verdict:?}");
+    let seen = async || !soon.take(&[ask(&ban, &client, 1)], now()).await.expect("an answer").allowed;
+    tidegate_testkit::wait_until_async("the other sees it", seen).await;
+    assert!(here.reset(&ban, &client).await.expect("an answer"));
+    assert!(here.take(&[ask(&ban, &client, 1)], now()).await.expect("an answer").allowed, "lifted at once");
+}
+
+/// What is remembered of a limit must not hide that its client is banned.
+#[tokio::test]
+async fn a_banned_client_is_told_so_whatever_its_limits_have_refused() {
+    let server = server().await;
+    let (gateway, other) = (leased(&server, 10, Duration::from_secs(60)), leased(&server, 10, LENGTH));
+    let (window, ban) = (Rule::fixed_window(rate("1/h")).expect("a rule"), Rule::ban());
+    let (a, client) = (key(1, "a"), key(2, "client"));
+    assert!(gateway.take(&[ask(&window, &a, 1)], now()).await.expect("an answer").allowed);
+    assert!(!gateway.take(&[ask(&window, &a, 1)], now()).await.expect("an answer").allowed, "and remembered");
+    let _background = background(&other.store);
+    other.store.strike(&strike(&ban, &client));
+    tidegate_testkit::wait_until("it is banned", || other.store.tally().bans.load(Relaxed) == 1).await;
+    for _ in 0..3 {
+        let taken = gateway.take(&[ask(&window, &a, 1), ask(&ban, &client, 1)], now()).await.expect("an answer");
+        assert!(!taken.allowed && !taken.verdicts[1].allowed, "{taken:?}");
+    }
 }

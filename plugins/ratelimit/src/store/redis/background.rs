@@ -5,16 +5,20 @@ use std::time::Duration;
 
 use tidegate_core::{Stop, StoreError};
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::encode::{Arg, Holder, Names, push_limit};
 use super::flights::{Flights, Older};
 use super::{RENEW, RedisStore, STRIKE, limits};
 use crate::rule::{Micros, Now, Rule};
-use crate::store::leased::Leases;
+use crate::store::leased::{Id, Leases};
 
 /// How much may wait to be told.
 const QUEUE: usize = 8192;
+/// How many strikes may wait. They have a queue of their own: clients send as many as they like, and what others are
+/// given back must not wait for them.
+const STRIKES: usize = 4096;
 /// How much is told in one go.
 const BATCH: usize = 64;
 /// How long a gateway that ends goes on telling.
@@ -56,7 +60,8 @@ pub(crate) struct Shared {
     pace: Pace,
     queue: mpsc::Sender<Job>,
     /// Held by the configuration whose task is at work; the next one waits for it.
-    jobs: tokio::sync::Mutex<mpsc::Receiver<Job>>,
+    jobs: tokio::sync::Mutex<(mpsc::Receiver<Job>, mpsc::Receiver<Struck>)>,
+    strikes: mpsc::Sender<Struck>,
     pub(super) flights: Flights,
     pub(super) leases: Leases,
     gateways: AtomicU32,
@@ -86,28 +91,35 @@ pub(super) enum Job {
         now: Now,
         epoch: u64,
     },
-    Strike {
-        count: String,
-        ban: String,
-        limit: u64,
-        window: Micros,
-        length: Micros,
-    },
     /// The older count of what is in flight has changed.
     Held {
         key: String,
     },
 }
 
+/// A strike to tell.
+#[derive(Debug)]
+pub(super) struct Struck {
+    /// Whose ban it may lead to.
+    pub client: Id,
+    pub count: String,
+    pub ban: String,
+    pub limit: u64,
+    pub window: Micros,
+    pub length: Micros,
+}
+
 impl Shared {
     /// A gateway nobody has heard of: its id is random.
     pub(crate) fn new(pace: Pace) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
+        let (strikes, struck) = mpsc::channel(STRIKES);
         Self {
             gateway: rand::random(),
             pace,
             queue,
-            jobs: jobs.into(),
+            jobs: (jobs, struck).into(),
+            strikes,
             flights: Flights::default(),
             leases: Leases::default(),
             gateways: AtomicU32::new(1),
@@ -134,7 +146,16 @@ impl Shared {
 
     /// Never waits: what finds no room is dropped, and counted.
     pub(super) fn send(&self, job: Job) {
-        if let Err(TrySendError::Full(_) | TrySendError::Closed(_)) = self.queue.try_send(job) {
+        self.count_dropped(self.queue.try_send(job));
+    }
+
+    /// The same, beside all else.
+    pub(super) fn send_strike(&self, struck: Struck) {
+        self.count_dropped(self.strikes.try_send(struck));
+    }
+
+    fn count_dropped<T>(&self, sent: Result<(), TrySendError<T>>) {
+        if sent.is_err() {
             self.tally.dropped.fetch_add(1, Relaxed);
         }
     }
@@ -148,15 +169,31 @@ impl RedisStore {
             jobs = self.shared.jobs.lock() => jobs,
             () = stop.stopped() => return,
         };
+        let (jobs, strikes) = &mut *jobs;
+        tokio::join!(self.stay(stop.clone()), self.tell_jobs(jobs, stop.clone()), self.tell_strikes(strikes, stop),);
+    }
+
+    /// Says that the gateway is there, and gives back what it has leased and not spent.
+    async fn stay(&self, mut stop: Stop) {
         let pace = self.shared.pace;
-        let (mut heartbeat, mut renew, mut sweep) = (ticks(pace.heartbeat), ticks(pace.renew), ticks(pace.sweep));
+        let (mut heartbeat, mut sweep) = (ticks(pace.heartbeat), ticks(pace.sweep));
+        loop {
+            tokio::select! {
+                _ = heartbeat.tick() => self.say_hello().await,
+                _ = sweep.tick() => self.shared.leases.sweep(Instant::now().into_std()),
+                () = stop.stopped() => return,
+            }
+        }
+    }
+
+    /// One batch after the other, so that of each key what is told last is what was last.
+    async fn tell_jobs(&self, jobs: &mut mpsc::Receiver<Job>, mut stop: Stop) {
+        let mut renew = ticks(self.shared.pace.renew);
         renew.reset();
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             tokio::select! {
-                _ = heartbeat.tick() => self.say_hello().await,
                 _ = renew.tick() => self.renew().await,
-                _ = sweep.tick() => self.shared.leases.sweep(Instant::now().into_std()),
                 _ = jobs.recv_many(&mut batch, BATCH) => self.tell(&mut batch).await,
                 () = stop.stopped() => break,
             }
@@ -172,6 +209,47 @@ impl RedisStore {
         }
     }
 
+    async fn tell_strikes(&self, strikes: &mut mpsc::Receiver<Struck>, mut stop: Stop) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                _ = strikes.recv_many(&mut batch, BATCH) => self.strike_all(&mut batch).await,
+                () = stop.stopped() => break,
+            }
+        }
+        let deadline = Instant::now() + FAREWELL;
+        while Instant::now() < deadline {
+            batch.extend(std::iter::from_fn(|| strikes.try_recv().ok()).take(BATCH));
+            if batch.is_empty() {
+                return;
+            }
+            self.strike_all(&mut batch).await;
+        }
+    }
+
+    /// All at once: each is a round trip.
+    async fn strike_all(&self, batch: &mut Vec<Struck>) {
+        let told: JoinSet<()> = batch.drain(..).map(|struck| self.clone().tell_strike(struck)).collect();
+        told.join_all().await;
+    }
+
+    async fn tell_strike(self, struck: Struck) {
+        let Struck { client, count, ban, limit, window, length } = struck;
+        let numbers = [limit, window, length].map(Arg::number);
+        let args = [Arg::time(None), numbers[0], numbers[1], numbers[2]];
+        let banned: Result<i64, _> = self.run_script(&STRIKE, &[&count, &ban], &args).await;
+        self.count_lost(1, banned.is_err());
+        match banned {
+            Ok(1) => {
+                self.shared.leases.bans.begun(client, length);
+                self.shared.tally.bans.fetch_add(1, Relaxed);
+            }
+            Ok(_) => {}
+            // It may have been counted all the same.
+            Err(_) => self.shared.leases.bans.forget(client),
+        }
+    }
+
     /// That this gateway is there; and hears how many are.
     async fn say_hello(&self) {
         let key = format!("{}{{gateways}}", self.prefix);
@@ -182,14 +260,24 @@ impl RedisStore {
     }
 
     async fn renew(&self) {
-        for key in self.shared.flights.begin_epoch() {
-            self.tell_held(&key).await;
-        }
+        self.tell_all_held(self.shared.flights.begin_epoch()).await;
     }
 
-    async fn tell_held(&self, key: &str) {
-        let older = self.shared.flights.older(key);
-        let told = self.say_held(key, &older, self.shared.pace.lease).await;
+    /// So many at once: each is a round trip. Every key is there once.
+    async fn tell_all_held(&self, keys: Vec<String>) {
+        let mut told = JoinSet::new();
+        for key in keys {
+            if told.len() >= BATCH {
+                told.join_next().await;
+            }
+            told.spawn(self.clone().tell_held(key));
+        }
+        told.join_all().await;
+    }
+
+    async fn tell_held(self, key: String) {
+        let older = self.shared.flights.older(&key);
+        let told = self.say_held(&key, &older, self.shared.pace.lease).await;
         self.count_lost(1, told.is_err());
     }
 
@@ -205,21 +293,14 @@ impl RedisStore {
     }
 
     async fn tell(&self, jobs: &mut Vec<Job>) {
-        let mut charges = Vec::new();
+        let (mut charges, mut held) = (Vec::new(), Vec::new());
         for job in jobs.drain(..) {
             match job {
                 Job::Charge { .. } => charges.push(job),
-                Job::Held { key } => self.tell_held(&key).await,
-                Job::Strike { count, ban, limit, window, length } => {
-                    let numbers = [limit, window, length].map(Arg::number);
-                    let args = [Arg::time(None), numbers[0], numbers[1], numbers[2]];
-                    let banned: Result<i64, _> = self.run_script(&STRIKE, &[&count, &ban], &args).await;
-                    self.count_lost(1, banned.is_err());
-                    self.shared.tally.bans.fetch_add(u64::from(banned.is_ok_and(|banned| banned == 1)), Relaxed);
-                }
+                Job::Held { key } => held.push(key),
             }
         }
-        self.tell_charges(&charges).await;
+        tokio::join!(self.tell_charges(&charges), self.tell_all_held(held));
     }
 
     /// One script for all of one group: in a cluster they are on one server.

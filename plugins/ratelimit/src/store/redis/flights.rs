@@ -39,6 +39,8 @@ pub(super) struct Released {
     pub older: bool,
     /// How much less each of these epochs has.
     pub young: [(u64, u64); 2],
+    /// How much was not counted here.
+    pub rest: u64,
 }
 
 /// What a gateway says of itself.
@@ -69,21 +71,20 @@ impl Flights {
         }
     }
 
-    /// A request has ended; `None` if it was not counted here.
-    pub(super) fn release(&self, key: &str, units: u64) -> Option<Released> {
+    /// A request has ended.
+    pub(super) fn release(&self, key: &str, units: u64) -> Released {
         let mut epochs = self.0.lock();
         let current = epochs.current;
-        let Entry::Occupied(mut entry) = epochs.held.entry(key.to_owned()) else { return None };
+        let Entry::Occupied(mut entry) = epochs.held.entry(key.to_owned()) else {
+            return Released { rest: units, ..Released::default() };
+        };
         let held = entry.get_mut();
-        if held.is_empty() {
-            return None;
-        }
         let mut left = units;
         let older = take_from(&mut held.older, &mut left);
         let previous = take_from(&mut held.previous, &mut left);
         let last = take_from(&mut held.current, &mut left);
         let tell = older > 0 && !std::mem::replace(&mut held.queued, true);
-        Some(Released { older: tell, young: [(current.saturating_sub(1), previous), (current, last)] })
+        Released { older: tell, young: [(current.saturating_sub(1), previous), (current, last)], rest: left }
     }
 
     /// The older count that a release has changed, now that it is told.
@@ -129,17 +130,19 @@ mod tests {
     #[test]
     fn the_oldest_are_given_back_first_and_never_more_than_there_are() {
         let flights = Flights::default();
-        assert_eq!(flights.release("k", 1), None);
+        let rest = |rest| Released { rest, ..Released::default() };
+        assert_eq!(flights.release("k", 1), rest(1));
         for _ in 0..3 {
             flights.took("k", flights.epoch(), 1);
             assert_eq!(flights.begin_epoch(), ["k"]);
         }
         // Taken in epochs 0, 1 and 2; now is 3.
-        assert_eq!(flights.release("k", 1), Some(Released { older: true, young: [(2, 0), (3, 0)] }));
-        assert_eq!(flights.release("k", 1), Some(Released { older: false, young: [(2, 0), (3, 0)] }), "queued already");
+        assert_eq!(flights.release("k", 1), Released { older: true, young: [(2, 0), (3, 0)], rest: 0 });
+        let queued = Released { older: false, young: [(2, 0), (3, 0)], rest: 0 };
+        assert_eq!(flights.release("k", 1), queued, "already");
         assert_eq!(flights.older("k"), Older { held: 0, since: 2 });
-        assert_eq!(flights.release("k", 5), Some(Released { older: false, young: [(2, 1), (3, 0)] }));
-        assert_eq!(flights.release("k", 1), None);
+        assert_eq!(flights.release("k", 5), Released { older: false, young: [(2, 1), (3, 0)], rest: 4 });
+        assert_eq!(flights.release("k", 1).rest, 1);
         assert_eq!(flights.begin_epoch(), Vec::<String>::new());
     }
 }

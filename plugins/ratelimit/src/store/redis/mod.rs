@@ -20,7 +20,7 @@ use tidegate_core::{Redis, Script, StoreError};
 pub(crate) use answer::Answer;
 pub(crate) use background::{Pace, Shared, Tally};
 
-use self::background::Job;
+use self::background::{Job, Struck};
 use self::encode::{Arg, Holder, Names, push_limit};
 use super::leased::Leases;
 use super::{Ask, Settlement, Strike, Taken};
@@ -156,11 +156,11 @@ impl RedisStore {
         self.shared.send(Job::Charge { names: self.names.clone(), key, rule, units, taken_at, now, epoch: 0 });
     }
 
-    /// A request under a `concurrency` limit has ended, whatever the sign of its units. Whether it was counted here:
-    /// it may have begun while the store was lost.
-    pub(crate) fn release(&self, settlement: &Settlement) -> bool {
+    /// A request under a `concurrency` limit has ended, whatever the sign of its units. Returns how many of them were
+    /// not counted here: it may have begun while the store was lost.
+    pub(crate) fn release(&self, settlement: &Settlement) -> u64 {
         let key = self.names.key(&settlement.rule, &settlement.key);
-        let Some(released) = self.shared.flights.release(&key, settlement.units.unsigned_abs()) else { return false };
+        let released = self.shared.flights.release(&key, settlement.units.unsigned_abs());
         for (epoch, units) in released.young.into_iter().filter(|(_, units)| *units > 0) {
             let units = -i64::try_from(units).unwrap_or(i64::MAX);
             let (names, key, rule) = (self.names.clone(), key.clone(), settlement.rule.clone());
@@ -170,19 +170,27 @@ impl RedisStore {
         if released.older {
             self.shared.send(Job::Held { key });
         }
-        true
+        released.rest
     }
 
     /// Counts a strike, soon, and bans if it was one too many.
     pub(crate) fn strike(&self, strike: &Strike) {
         let Shape::Fixed(counts) = &strike.rule.shape else { return };
-        self.shared.send(Job::Strike {
+        let client = self.leases().id(&strike.ban, &strike.ban_key);
+        self.leases().bans.forget(client);
+        self.shared.send_strike(Struck {
+            client,
             count: self.names.key(&strike.rule, &strike.key),
             ban: self.names.key(&strike.ban, &strike.ban_key),
             limit: counts.limit,
             window: counts.window,
             length: strike.length,
         });
+    }
+
+    /// Whether its client is banned isn't known any more.
+    pub(crate) fn forget_ban(&self, strike: &Strike) {
+        self.leases().bans.forget(self.leases().id(&strike.ban, &strike.ban_key));
     }
 
     /// How many gateways counted here lately, this one among them.

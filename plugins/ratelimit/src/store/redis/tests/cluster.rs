@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn limits_of_a_group_are_asked_in_one_call_in_a_cluster() {
     let cluster = tidegate_testkit::redis_cluster().await;
-    let redis = cluster.store(Duration::from_secs(20));
+    let redis = cluster.store(Duration::from_secs(10));
     let store = RedisStore::new(redis, "rl:", Arc::new(Shared::new(Pace::default())));
     let _background = background(&store);
     let rules = rules();

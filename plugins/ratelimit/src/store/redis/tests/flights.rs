@@ -35,14 +35,14 @@ async fn what_two_gateways_have_in_flight_is_counted_together_and_given_back() {
     let (rule, key) = three();
     assert!(take(&a, &rule, &key).await && take(&b, &rule, &key).await && take(&b, &rule, &key).await);
     assert!(!take(&a, &rule, &key).await, "three are in flight");
-    assert!(a.release(&one(&rule, &key)));
+    assert_eq!(a.release(&one(&rule, &key)), 0);
     wait_for_room(&a, &rule, &key, 1).await;
-    assert!(!a.release(&one(&rule, &key)), "nothing of this gateway is in flight any more");
+    assert_eq!(a.release(&one(&rule, &key)), 1, "nothing of this gateway is in flight any more");
     assert!(take(&a, &rule, &key).await);
     assert!(!take(&b, &rule, &key).await);
-    assert!(a.release(&one(&rule, &key)));
+    assert_eq!(a.release(&one(&rule, &key)), 0);
     for _ in 0..2 {
-        assert!(b.release(&one(&rule, &key)));
+        assert_eq!(b.release(&one(&rule, &key)), 0);
     }
     wait_for_room(&a, &rule, &key, 3).await;
     assert_eq!(server.ask::<i64>(&["EXISTS", &a.names.key(&rule, &key)]).await, 0);
@@ -60,7 +60,7 @@ async fn a_gateway_that_dies_gives_back_after_its_lease_and_one_that_lives_does_
     // Over many leases the one that lives keeps its own.
     tokio::time::sleep(3 * FAST.lease).await;
     wait_for_room(&alive, &rule, &key, 2).await;
-    assert!(alive.release(&one(&rule, &key)));
+    assert_eq!(alive.release(&one(&rule, &key)), 0);
     wait_for_room(&alive, &rule, &key, 3).await;
 }
 
@@ -71,7 +71,7 @@ async fn what_was_lost_on_the_way_is_made_good() {
     let (rule, key) = three();
     assert!(take(&store, &rule, &key).await && take(&store, &rule, &key).await);
     // A release that is never told, and a take whose answer never came.
-    store.shared.flights.release(&store.names.key(&rule, &key), 1).expect("it was in flight");
+    assert_eq!(store.shared.flights.release(&store.names.key(&rule, &key), 1).rest, 0);
     let asks = [ask(&rule, &key, 1)];
     let (names, args) = store.question(&asks, &[], now(), None, store.shared.holder());
     let _: Vec<i64> = store.redis.script(&LIMITS, &names, &args).await.expect("an answer");
@@ -81,7 +81,7 @@ async fn what_was_lost_on_the_way_is_made_good() {
     // The server forgets everything: what is in flight is told again.
     let () = server.ask(&["FLUSHALL"]).await;
     wait_for_room(&store, &rule, &key, 2).await;
-    assert!(store.release(&one(&rule, &key)));
+    assert_eq!(store.release(&one(&rule, &key)), 0);
     wait_for_room(&store, &rule, &key, 3).await;
 }
 
@@ -118,4 +118,33 @@ async fn what_is_waiting_when_the_gateway_ends_is_told() {
     stop_new.send(true).expect("it listens");
     new.await.expect("no panic");
     assert_eq!(store.look(&rule, &key, now()).await.expect("an answer").remaining, 500);
+}
+
+/// Clients strike as often as they like; what is given back to others doesn't wait for that, nor is it dropped.
+#[tokio::test]
+async fn a_flood_of_strikes_delays_no_release() {
+    let server = server().await;
+    let store = server.gateway();
+    let (rule, key) = three();
+    assert!(take(&store, &rule, &key).await);
+    let strike = Strike {
+        rule: Rule::fixed_window(rate("1000000/h")).expect("a rule"),
+        key: key.clone(),
+        ban: Rule::ban(),
+        ban_key: key.clone(),
+        length: 3_600_000_000,
+        policy: 0,
+    };
+    for _ in 0..10_000 {
+        store.strike(&strike);
+    }
+    let dropped = store.tally().dropped.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(dropped > 0, "the premise: more than can wait");
+    assert_eq!(store.release(&one(&rule, &key)), 0);
+    assert_eq!(store.tally().dropped.load(std::sync::atomic::Ordering::Relaxed), dropped, "there is room for it");
+    let _background = background(&store);
+    wait_for_room(&store, &rule, &key, 3).await;
+    let told: Vec<String> = server.ask(&["MGET", &store.names.key(&strike.rule, &key)]).await;
+    let told = told.first().and_then(|told| told.split(' ').nth(1)?.parse::<u64>().ok()).unwrap_or(0);
+    assert!(told < 4096, "it waited for {told} strikes");
 }

@@ -30,7 +30,7 @@ pub(crate) struct Server {
 
 pub(crate) async fn server() -> Server {
     let server = tidegate_testkit::redis().await;
-    let redis = client(&server, "20s");
+    let redis = client(&server, "10s");
     Server { server, redis }
 }
 

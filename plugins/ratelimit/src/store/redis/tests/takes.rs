@@ -9,7 +9,7 @@ async fn admitted(server: &Server, gateways: usize, takes: usize, rule: &Rule) -
     let admitted = Arc::new(AtomicU64::new(0));
     let mut tasks = tokio::task::JoinSet::new();
     for gateway in 0..gateways {
-        let store = RedisStore::new(client(&server.server, "20s"), "rl:", Arc::new(Shared::new(Pace::default())));
+        let store = RedisStore::new(client(&server.server, "10s"), "rl:", Arc::new(Shared::new(Pace::default())));
         // 100 at a time each.
         for _ in 0..100 {
             let (store, rule, admitted) = (store.clone(), rule.clone(), admitted.clone());
