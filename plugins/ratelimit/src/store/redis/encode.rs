@@ -18,6 +18,11 @@ impl Names {
         Self(format!("{prefix}{{{tag}}}:").into())
     }
 
+    /// What all of them begin with, the tag too.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
     /// Where `key` is counted by `rule`: the same on every gateway. Values of clients are in it by their hash, so a
     /// name is neither long nor telling. 128 bits of SHA-256: nobody can find a value that meets another's.
     pub(super) fn key(&self, rule: &Rule, key: &Key) -> String {

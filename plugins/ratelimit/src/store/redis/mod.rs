@@ -208,9 +208,9 @@ impl RedisStore {
         &self.shared.leases
     }
 
-    /// Whether it isn't known to be lost.
+    /// Whether the server that has its keys isn't known to be lost: in a cluster, the others don't matter.
     pub(crate) fn is_up(&self) -> bool {
-        self.redis.is_up()
+        self.redis.is_up_for(self.names.as_bytes())
     }
 
     /// Its name under `stores:`.
