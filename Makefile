@@ -81,6 +81,7 @@ bench: ## what it costs: per plugin and hook, per route and limit, beside bare P
 	$(CARGO) build --release --locked -p tidegate-bin -p tidegate-benches
 	python3 benches/compare/compare.py --callgrind --bin $(CARGO_TARGET_DIR)/release
 	python3 benches/compare/store.py --bin $(CARGO_TARGET_DIR)/release
+	python3 benches/compare/balance.py --bin $(CARGO_TARGET_DIR)/release
 
 soak: ## a reload every 100 ms for 30 s under load, and 1 GiB each way: no error, no growth
 	@scripts/need bench

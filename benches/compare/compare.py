@@ -94,7 +94,10 @@ events {{ worker_connections 1024; }}
 http {{
   access_log off; keepalive_requests 100000000; client_body_temp_path {dir}/b1; proxy_temp_path {dir}/b2;
   fastcgi_temp_path {dir}/b3; uwsgi_temp_path {dir}/b4; scgi_temp_path {dir}/b5;
-  server {{ listen 127.0.0.1:{port} backlog=1024; location / {{ default_type text/plain; return 200 "{body}\\n"; }} }}
+  server {{
+    listen 127.0.0.1:{port} backlog=1024; listen 127.0.0.2:{port} backlog=1024; listen 127.0.0.3:{port} backlog=1024;
+    location / {{ default_type text/plain; return 200 "{body}\\n"; }}
+  }}
 }}
 """
 
@@ -136,13 +139,22 @@ server: {{ threads: 1 }}
 listeners: [{{ name: main, bind: "127.0.0.1:{port}", max_requests_per_connection: 100000000 }}]
 admin: {{ bind: "127.0.0.1:{admin}" }}
 access_log: {log}
-upstreams: {{ backend: {{ targets: ["127.0.0.1:{backend}"] }} }}
+{upstreams}
 routing:
   routes:
     - {{ name: other, match: {{ path: "/v1/other/**" }}, upstream: backend }}
     - {{ name: bench, match: {{ path: "/v1/bench/{{id}}" }}, upstream: backend }}
 {headers}
 {limit}
+"""
+
+ONE_TARGET = """upstreams: {{ backend: {{ targets: ["127.0.0.1:{backend}"] }} }}"""
+# The same server at three addresses, each with health checks.
+THREE = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+THREE_TARGETS = """upstreams:
+  backend:
+    targets: ["127.0.0.1:{backend}", "127.0.0.2:{backend}", "127.0.0.3:{backend}"]
+    health: {{ path: /, interval: 1s, timeout: 1s }}
 """
 
 CHAIN_HEADERS = """
@@ -213,6 +225,7 @@ class Haproxy(Proxy):
 
 class Tidegate(Proxy):
     chain = False
+    upstreams = ONE_TARGET
 
     def command(self, dir, backend):
         # Not beside the configuration, whose folder is watched.
@@ -221,7 +234,10 @@ class Tidegate(Proxy):
         log = f"{{ to: {{ file: {self.log} }} }}" if self.chain else "off"
         headers = CHAIN_HEADERS if self.chain else ""
         limit = TIDEGATE_LIMIT.format(rate=self.rate) if self.rate else ""
-        text = TIDEGATE.format(port=self.port, admin=self.admin, backend=backend, log=log, headers=headers, limit=limit)
+        upstreams = self.upstreams.format(backend=backend)
+        text = TIDEGATE.format(
+            port=self.port, admin=self.admin, upstreams=upstreams, log=log, headers=headers, limit=limit
+        )
         path = self.write(dir, f"{self.name}.yaml", text)
         return [os.path.join(self.args.bin, "tidegate"), "run", "--config", path]
 
@@ -255,6 +271,33 @@ class TidegateChain(Tidegate):
     chain = True
 
 
+class TidegateThree(Tidegate):
+    upstreams = THREE_TARGETS
+
+    def command(self, dir, backend):
+        self.backend = backend
+        return super().command(dir, backend)
+
+    def check(self, requests, dir):
+        """Each target had its third, and was checked."""
+        super().check(requests, dir)
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=5)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+
+        def count(name, target, *labels):
+            lines = (line for line in text.splitlines() if line.startswith(name + "{") and f'target="{target}"' in line)
+            return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(label in line for label in labels))
+
+        targets = [f"{address}:{self.backend}" for address in THREE]
+        shares = [count("tidegate_upstream_requests_total", target, 'outcome="answered"') for target in targets]
+        assert sum(shares) >= requests, f"{self.name}: {requests} requests, {shares} at the targets"
+        assert max(shares) - min(shares) < 0.01 * sum(shares), f"{self.name}: {shares}"
+        checks = [count("tidegate_upstream_health_checks_total", target) for target in targets]
+        assert all(checked >= 2 for checked in checks), f"{self.name}: {checks} health checks"
+
+
 def refuses_when_tight(kind, name, args, backend, dir):
     """The premise of a limit: with a tight one, requests are refused."""
     proxy = kind(name, args)
@@ -278,6 +321,7 @@ def refuses_when_tight(kind, name, args, backend, dir):
 KINDS = {
     "bare": Proxy,
     "tidegate": Tidegate,
+    "tidegate+upstream3": TidegateThree,
     "tidegate+chain": TidegateChain,
     "tidegate+chain+limit": TidegateChain,
     "nginx": Nginx,
@@ -411,6 +455,10 @@ def report(names, args, backend, dir):
         if without:
             more = statistics.median(sum(a[:2]) - sum(b[:2]) for a, b in zip(results[name], without))
             print(f"the limit of {name} costs {more:.2f} us of CPU per request")
+    three, plain = results.get("tidegate+upstream3"), results.get("tidegate")
+    if three and plain:
+        ratio = statistics.median(sum(a[:2]) / sum(b[:2]) for a, b in zip(three, plain))
+        print(f"three checked targets cost {100 * (ratio - 1):+.1f}% of CPU per request over one; at most +2% is meant")
     if args.callgrind:
         print(f"\n{'proxy':20} {'instructions/req':>16} {'of bare':>8}")
         first = None

@@ -105,6 +105,28 @@ fn a_route_to_an_upstream_that_is_not_there_gets_the_nearest_name() {
     assert!(run.err.contains("routing.routes[0].upstream") && run.err.contains("did you mean `users`?"), "{}", run.err);
 }
 
+const UNHEARD: &str = "several targets, and nothing notices when one of them fails";
+
+#[test]
+fn check_warns_and_strict_check_refuses() {
+    let config = Config::new(&CONFIG.replace("\"127.0.0.1:3002\"", "\"127.0.0.1:3002\", \"127.0.0.1:3012\""));
+    let run = config.run(&["check"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(run.out.contains("good (2 routes, 2 upstreams)"), "{}", run.out);
+    assert!(run.err.starts_with("warning: ") && run.err.contains(UNHEARD), "{}", run.err);
+    let strict = config.run(&["check", "--strict"]);
+    assert_eq!((strict.code, strict.out.as_str()), (2, ""));
+    let place = format!("tidegate.yaml:6:12: upstreams.users.targets: {UNHEARD}");
+    assert!(strict.err.contains(&place) && strict.err.contains("help: add `health: {}`"), "{}", strict.err);
+    assert!(strict.err.ends_with("1 error\n"), "{}", strict.err);
+}
+
+#[test]
+fn strict_check_takes_what_there_is_nothing_to_say_about() {
+    let run = Config::new(CONFIG).run(&["check", "--strict"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+}
+
 #[test]
 fn check_of_a_file_that_is_not_there_says_so() {
     let run = tidegate(&["check", "--config", "/nowhere/at/all.yaml"]);

@@ -70,7 +70,8 @@ pub trait Handler: Send + Sync + 'static {
     }
 
     /// Each piece of the request's body on its way to the upstream; `end` with the last, which may be empty.
-    /// What is left in `body` goes on. Runs again from the start if the request is retried.
+    /// What is left in `body` goes on. Each piece is seen once: when the request is tried again, what was made of it
+    /// is sent again.
     fn request_body(
         &self,
         _cx: &mut Cx<'_>,

@@ -15,6 +15,7 @@ use tidegate_listener::Conn;
 use crate::chain::{HookFailed, How, panic_text};
 use crate::client;
 use crate::exchange::{Exchange, InFlight};
+use crate::forward::{BodySoFar, Tries};
 use crate::generation::Service;
 use crate::proxy::{deadline, hook_failed};
 use crate::shared::Shared;
@@ -50,14 +51,13 @@ pub(crate) fn begin(shared: &Shared, session: &Session) -> Exchange {
         conn,
         trusted: origin.trusted,
         draining: shared.draining.clone(),
-        pool: None,
-        picked: None,
-        tried: smallvec::SmallVec::new(),
+        tries: Tries::default(),
+        body: BodySoFar::default(),
+        copy: None,
         pending: None,
         answered_by: AnsweredBy::Nobody,
         response_seen: false,
         body_expected: None,
-        received: 0,
         cause: None,
         code: None,
         status: 499,
@@ -175,7 +175,7 @@ fn redirect_https(session: &Session, exchange: &Exchange) -> Option<Reply> {
 }
 
 /// The body's length, as far as the head says it.
-fn announced(session: &Session) -> u64 {
+pub(crate) fn announced(session: &Session) -> u64 {
     let length = session.req_header().headers.get(header::CONTENT_LENGTH);
     length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0)
 }

@@ -9,7 +9,7 @@ use tidegate_core::{
     RouteTable, Serve, Stores, Task,
 };
 use tidegate_listener::{Listener, ListenerConfig};
-use tidegate_upstream::{Pool, Upstreams};
+use tidegate_upstream::{Client, Pool, Upstreams};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
@@ -17,6 +17,7 @@ use crate::chain::{Chain, Failures, Step};
 use crate::client::TrustedProxies;
 use crate::generation::{BuiltRoute, Generation, Limits, ListenerRule, Service};
 use crate::kinds::{BuiltPlugin, PluginKind, RouterKind, mount};
+use crate::mirror::Mirrors;
 use crate::problem::ErrorPages;
 use crate::red::Red;
 use crate::request_id::RequestIds;
@@ -107,8 +108,8 @@ pub(crate) fn build(
     }
     let Some(settings) = settings else { return Err(errors) };
     let previous = before.map(|before| &before.upstreams);
-    let upstreams = Upstreams::build(&settings.upstreams, previous).map_err(|e| e.under(&"upstreams".into()));
-    let upstreams = errors.collect(upstreams);
+    let upstreams = Upstreams::build(&settings.upstreams, previous, &parts.metrics, &parts.clock);
+    let upstreams = errors.collect(upstreams.map_err(|e| e.under(&"upstreams".into())));
     for (index, listener) in settings.listeners.iter().enumerate() {
         let path = ConfigPath::root().key("listeners").index(index);
         errors.collect(Listener::check(listener).map_err(|e| e.under(&path)));
@@ -135,11 +136,14 @@ pub(crate) fn build(
     unique_names(&table, router_kind.name(), &mut errors);
     let (unrouted, routes) = builder.routes(table.into_routes(), &mut errors);
     errors.into_result(())?;
+    let client = client(&upstreams, before);
     let generation = Generation {
         number: before.map_or(1, |before| before.number + 1),
         router,
         routes,
         unrouted: unrouted.ok_or_else(|| ConfigError::at("", "the default policies can't be built"))?,
+        mirrors: Mirrors::new(&upstreams, client.as_ref()),
+        client,
         upstreams,
         trusted: extras.trusted,
         request_ids: extras.request_ids,
@@ -154,6 +158,13 @@ pub(crate) fn build(
         settings,
     };
     Ok(Built { generation, tasks })
+}
+
+/// Made for those who need it, once: it reads the system's certificates.
+fn client(upstreams: &Upstreams, before: Option<&Generation>) -> Option<Client> {
+    let needs = |pool: &Arc<Pool>| pool.config().mirror.is_some() || pool.config().hedge.is_some();
+    let known = before.and_then(|before| before.client.clone());
+    known.or_else(|| upstreams.iter().any(needs).then(Client::new))
 }
 
 fn no_router() -> ConfigErrors {

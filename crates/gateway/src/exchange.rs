@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use pingora_proxy::Session;
-use smallvec::SmallVec;
 use tidegate_core::prometheus::IntGauge;
 use tidegate_core::{AnsweredBy, Connection, Cx, Reply, Request, RouteId};
 use tidegate_listener::{BodyExpected, Conn};
-use tidegate_upstream::{Picked, Pool, TargetId};
 
+use crate::forward::{BodySoFar, Tries};
 use crate::generation::{BuiltRoute, Generation};
+use crate::mirror::Duplicate;
 
 /// Pingora makes this before it has a request; `early_request_filter` fills it.
 #[derive(Default)]
@@ -29,10 +29,12 @@ pub(crate) struct Exchange {
     /// Whether the connection's other end is a trusted proxy.
     pub trusted: bool,
     pub draining: Arc<AtomicBool>,
-    /// The pool that serves it; chosen once, so that tries don't change sides of a split.
-    pub pool: Option<Arc<Pool>>,
-    pub picked: Option<Picked>,
-    pub tried: SmallVec<[TargetId; 4]>,
+    /// Its way to an upstream.
+    pub tries: Tries,
+    /// What has come of its body, and what was made of it.
+    pub body: BodySoFar,
+    /// Its copy for the pool's mirror, until that is sent.
+    pub copy: Option<Box<Duplicate>>,
     /// The answer to give when Pingora next asks what to do about an error.
     pub pending: Option<Reply>,
     pub answered_by: AnsweredBy,
@@ -40,8 +42,6 @@ pub(crate) struct Exchange {
     pub response_seen: bool,
     /// Held while the client is to send more of an HTTP/2 body: silence then is a stalled client.
     pub body_expected: Option<BodyExpected>,
-    /// Bytes of body that came from the client.
-    pub received: u64,
     /// What went wrong, for the log: never for the client.
     pub cause: Option<Cow<'static, str>>,
     /// The stable name of the error answered, for the log.

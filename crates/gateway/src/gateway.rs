@@ -10,7 +10,9 @@ use crate::build::{Built, Parts, Purpose, build};
 use crate::generation::Generation;
 use crate::kinds::Kind;
 use crate::running::{Running, StartError};
+use crate::settings::SECTIONS;
 use crate::source::{BadConfig, ConfigSource};
+use crate::warnings;
 
 /// A gateway that has not started: its router and its plugins.
 ///
@@ -55,11 +57,13 @@ impl Gateway {
     /// The same gateway with one more plugin: after those before it on the way in, before them on the way out.
     ///
     /// # Panics
-    /// If a plugin of that name is there already: a fault of the program, found the first time it starts.
+    /// If a plugin of that name is there already, or the name is a section of the gateway's own: a fault of the
+    /// program, found the first time it starts.
     #[must_use]
     pub fn plugin<P: Plugin>(mut self) -> Self {
         let taken = self.parts.plugins.iter().any(|plugin| plugin.name() == P::NAME);
         assert!(!taken, "plugin {} is given twice", P::NAME);
+        assert!(!SECTIONS.contains(&P::NAME), "plugin {} is called as a section of the gateway", P::NAME);
         self.parts.plugins.push(Box::new(Kind::<P>::new()));
         self
     }
@@ -105,6 +109,16 @@ impl Gateway {
         self.dry_run(config).map(drop)
     }
 
+    /// The same, and that there is nothing in it to be warned about.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, or else every warning.
+    pub fn check_strict(&self, config: &ConfigSource) -> Result<(), BadConfig> {
+        let (generation, document) = self.dry_run(config)?;
+        let warnings = warnings::about(&generation.settings, &document);
+        if warnings.is_empty() { Ok(()) } else { Err(BadConfig::from_report(&warnings)) }
+    }
+
     /// A configuration, built and started nowhere.
     pub(crate) fn dry_run(&self, config: &ConfigSource) -> Result<(Arc<Generation>, Document), BadConfig> {
         let (built, document) = load(&self.parts, config, None, Purpose::Check)?;
@@ -121,7 +135,12 @@ pub(crate) fn load(
 ) -> Result<(Built, Document), BadConfig> {
     let document = config.load()?;
     match build(parts, document.root(), before, purpose) {
-        Ok(built) => Ok((built, document)),
+        Ok(built) => {
+            if purpose == Purpose::Serve {
+                warnings::log(&warnings::about(&built.generation.settings, &document));
+            }
+            Ok((built, document))
+        }
         Err(errors) => Err(BadConfig::new(&document, &errors)),
     }
 }

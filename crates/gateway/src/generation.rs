@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use tidegate_core::{Admin, Endpoint, HeaderName, RawConfig, Retained, Route, RouteLimits, Split, StatusCode, Stores};
 use tidegate_listener::ListenerConfig;
-use tidegate_upstream::{Pool, Upstreams};
+use tidegate_upstream::{Client, Pool, Upstreams};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
 use crate::chain::Chain;
 use crate::client::TrustedProxies;
 use crate::kinds::BuiltRouter;
+use crate::mirror::Mirrors;
 use crate::problem::ErrorPages;
 use crate::red::Series;
 use crate::request_id::RequestIds;
@@ -27,6 +28,8 @@ pub(crate) struct Generation {
     /// Serves requests for which there is no route: it has every plugin's `default:` policy.
     pub unrouted: BuiltRoute,
     pub upstreams: Upstreams,
+    /// Where copies of requests go.
+    pub mirrors: Mirrors,
     pub trusted: TrustedProxies,
     /// In which a trusted proxy says what country the client is in.
     pub country_header: Option<HeaderName>,
@@ -36,6 +39,8 @@ pub(crate) struct Generation {
     pub access_log: Option<AccessLog>,
     pub retained: Retained,
     pub stores: Stores,
+    /// What the gateway itself sends requests with: copies, and those of which a second one may be sent.
+    pub client: Option<Client>,
     /// What plugins answer on the admin listener, by their names.
     pub admins: Vec<(&'static str, Arc<dyn Admin>)>,
     /// Tells this configuration's background tasks to stop.

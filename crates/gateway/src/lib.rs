@@ -19,6 +19,7 @@ mod forward;
 mod gateway;
 mod generation;
 mod kinds;
+mod mirror;
 mod problem;
 mod proxy;
 mod red;
@@ -30,6 +31,7 @@ mod settings;
 mod shared;
 mod source;
 mod status;
+mod warnings;
 
 pub use gateway::Gateway;
 pub use running::{Running, StartError};

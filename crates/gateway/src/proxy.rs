@@ -7,20 +7,21 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::{HttpPeer, Peer};
 use pingora_error::{Error, ErrorType};
 use pingora_http::{RequestHeader, ResponseHeader};
-use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tidegate_core::{AnsweredBy, Reply, StatusCode};
 
 use crate::admit::{admit, begin};
 use crate::exchange::{Ctx, Exchange};
 use crate::finish::finish;
-use crate::forward;
+use crate::forward::{self, hedge};
 use crate::respond::respond;
 use crate::shared::Shared;
-use crate::status::{Verdict, verdict};
+use crate::status::{Verdict, cause, verdict};
 
 type Fallible<T> = Result<T, Box<Error>>;
 
@@ -54,31 +55,62 @@ impl ProxyHttp for Proxy {
         }
     }
 
+    /// Requests that may be sent twice don't go Pingora's way.
+    async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Fallible<bool> {
+        let exchange = exchange(ctx)?;
+        match hedge::is_wanted(session, exchange) {
+            false => Ok(true),
+            true => Box::pin(hedge::serve(session, exchange)).await,
+        }
+    }
+
     /// Which target; again for each try.
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Fallible<Box<HttpPeer>> {
-        forward::choose(session, exchange(ctx)?)
+        forward::choose(session, exchange(ctx)?).await
     }
 
     async fn connected_to_upstream(
         &self,
         _: &mut Session,
-        _reused: bool,
+        reused: bool,
         _: &HttpPeer,
         #[cfg(unix)] _: std::os::unix::io::RawFd,
         digest: Option<&Digest>,
         ctx: &mut Ctx,
     ) -> Fallible<()> {
-        let picked = exchange(ctx)?.picked.as_ref();
-        let checked = picked.map_or(Ok(()), |picked| picked.check_tls(digest));
+        let tries = &mut exchange(ctx)?.tries;
+        tries.connected(reused);
+        let checked = tries.picked.as_ref().map_or(Ok(()), |picked| picked.check_tls(digest));
         checked.map_err(|error| Error::because(ErrorType::InvalidCert, "upstream TLS", error).into_up())
     }
 
-    /// A connection that could not be made has sent nothing: another target may be tried, whatever the method.
-    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Ctx, mut error: Box<Error>) -> Box<Error> {
-        if let Some(exchange) = ctx.0.as_deref_mut() {
-            error.set_retry(forward::may_try_another(exchange));
+    /// No connection: whether there is another try.
+    fn fail_to_connect(&self, session: &mut Session, _: &HttpPeer, ctx: &mut Ctx, mut error: Box<Error>) -> Box<Error> {
+        match ctx.0.as_deref_mut() {
+            Some(exchange) => forward::not_connected(session, exchange, error),
+            None => {
+                error.set_retry(false);
+                error
+            }
         }
-        error
+    }
+
+    /// The try has failed once connected: whether there is another.
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        ctx: &mut Ctx,
+        reused: bool,
+    ) -> Box<Error> {
+        match ctx.0.as_deref_mut() {
+            Some(exchange) => forward::broken(session, exchange, error, reused),
+            None => {
+                error.set_retry(false);
+                error
+            }
+        }
     }
 
     /// What the upstream is to see; on a fresh copy of the head for each try.
@@ -108,11 +140,18 @@ impl ProxyHttp for Proxy {
         head: &mut ResponseHeader,
         ctx: &mut Ctx,
     ) -> Fallible<()> {
-        // 1xx come this way too; they are not the answer.
-        match head.status.is_informational() {
-            true => Ok(()),
-            false => forward::upstream_response(session, exchange(ctx)?, head),
-        }
+        forward::upstream_response(session, exchange(ctx)?, head)
+    }
+
+    /// Where gRPC says how a call ended. HTTP/1.1 has none here.
+    fn upstream_response_trailer_filter(
+        &self,
+        _: &mut Session,
+        trailers: &mut HeaderMap,
+        ctx: &mut Ctx,
+    ) -> Fallible<()> {
+        exchange(ctx)?.tries.trailers(trailers);
+        Ok(())
     }
 
     /// Every answer that did not come from `respond`.
@@ -138,14 +177,14 @@ impl ProxyHttp for Proxy {
         let reply = match exchange.pending.take() {
             Some(reply) => Verdict::Answer(reply),
             None => {
-                exchange.failed(error.to_string());
+                exchange.failed(cause(error));
                 verdict(error)
             }
         };
         let error_code = match reply {
             Verdict::ClientGone => gone(session, exchange),
             // The head has gone out: all that is left is to cut the connection, which Pingora does.
-            Verdict::Answer(_) if session.response_written().is_some() => exchange.status,
+            Verdict::Answer(_) if is_answered(session) => exchange.status,
             Verdict::Answer(reply) => {
                 session.set_keepalive(None);
                 match Box::pin(respond(session, exchange, reply)).await {
@@ -157,10 +196,18 @@ impl ProxyHttp for Proxy {
         FailToProxy { error_code, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Ctx) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
         if let Some(exchange) = ctx.0.as_deref_mut() {
+            if error.is_none() {
+                exchange.tries.complete(&session.req_header().headers);
+            }
             finish(&self.0, session, exchange);
         }
+    }
+
+    /// As below: `tries` and `retry_reason` say it.
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &Ctx, _: &Error, _: ProxyWarnLogContext) -> bool {
+        true
     }
 
     /// The access log has it, with the request's id.
@@ -171,12 +218,18 @@ impl ProxyHttp for Proxy {
 
 /// The client left. A status that it has seen stands; the log's cause says how it ended.
 fn gone(session: &Session, exchange: &mut Exchange) -> u16 {
-    if session.response_written().is_none() {
+    if !is_answered(session) {
         exchange.answered_by = AnsweredBy::Nobody;
         exchange.status = 499;
     }
     // Pingora knows 0 as: nobody was told.
     0
+}
+
+/// Whether the client has the head of its answer. Pingora notes a 1xx in the same place.
+fn is_answered(session: &Session) -> bool {
+    let switched = StatusCode::SWITCHING_PROTOCOLS;
+    session.response_written().is_some_and(|head| !head.status.is_informational() || head.status == switched)
 }
 
 /// Set by `early_request_filter`, which Pingora always runs first.

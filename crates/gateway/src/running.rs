@@ -66,7 +66,7 @@ impl Running {
         let Built { generation, tasks } = built;
         let listeners = bind(&generation, &document)?;
         let admin = bind_admin(&generation, &document)?;
-        generation.upstreams.resolve_initially(FIRST_RESOLUTION).await;
+        generation.upstreams.prepare(FIRST_RESOLUTION).await;
 
         let generation = Arc::new(generation);
         let shared = Arc::new(Shared::new(generation.clone(), &parts.metrics)?);
@@ -203,7 +203,7 @@ impl Inner {
 
     async fn apply(&self, source: &ConfigSource) -> Result<Document, BadConfig> {
         let (generation, tasks, document) = self.try_reload(source)?;
-        generation.upstreams.resolve_initially(FIRST_RESOLUTION).await;
+        generation.upstreams.prepare(FIRST_RESOLUTION).await;
         self.swap(generation, tasks);
         Ok(document)
     }
@@ -310,8 +310,9 @@ fn files(result: &Result<Document, BadConfig>) -> &[PathBuf] {
 /// How long plugins' background tasks may take to write down what is to survive, when all requests have ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// How many times Pingora may ask for a peer. Ours decides earlier; 0 would mean never.
-const MAX_TRIES: usize = 4;
+/// How many times Pingora may ask for a peer; 0 would mean never. `retry.attempts` decides earlier: at most 10 more, and
+/// one for a kept connection that was dead.
+const MAX_TRIES: usize = 12;
 
 fn application(shared: &Arc<Shared>) -> Arc<HttpProxy<Proxy>> {
     let conf = ServerConf { max_retries: MAX_TRIES, ..ServerConf::default() };

@@ -55,7 +55,7 @@ impl BadConfig {
         Self { text: document.render(errors).to_string(), files: document.files().to_vec() }
     }
 
-    fn from_report(report: &Report) -> Self {
+    pub(crate) fn from_report(report: &Report) -> Self {
         Self { text: report.to_string(), files: report.files().to_vec() }
     }
 

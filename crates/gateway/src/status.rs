@@ -2,6 +2,9 @@
 
 use pingora_error::{Error, ErrorSource, ErrorType};
 use tidegate_core::{Reply, StatusCode};
+use tidegate_upstream::Failure;
+
+use crate::forward::failure;
 
 /// What to do about an error.
 #[derive(Debug)]
@@ -20,7 +23,7 @@ pub(crate) fn verdict(error: &Error) -> Verdict {
         (ErrorSource::Upstream, E::ConnectTimedout | E::TLSHandshakeTimedout | E::ReadTimedout | E::WriteTimedout) => {
             Reply::problem(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "the upstream took too long")
         }
-        (ErrorSource::Upstream, E::InvalidHTTPHeader | E::H2Error | E::H1Error) => {
+        (ErrorSource::Upstream, _) if failure(error) == Some(Failure::Protocol) => {
             Reply::problem(StatusCode::BAD_GATEWAY, "upstream_protocol", "the upstream's answer is not valid HTTP")
         }
         (ErrorSource::Upstream, E::ConnectError | E::ConnectRefused | E::ConnectNoRoute | E::SocketError) => {
@@ -49,6 +52,23 @@ pub(crate) fn verdict(error: &Error) -> Verdict {
     };
     Verdict::Answer(reply)
 }
+
+/// What went wrong, for the log. Pingora quotes a head that it can't read, whole: that may be long, and there may be
+/// cookies in it.
+pub(crate) fn cause(error: &Error) -> String {
+    let quotes = *error.etype() == ErrorType::InvalidHTTPHeader && *error.esource() == ErrorSource::Upstream;
+    let text = match &error.cause {
+        Some(cause) if quotes => format!("upstream: not an HTTP head: {cause}"),
+        _ => error.to_string(),
+    };
+    match text.char_indices().nth(LONGEST_CAUSE) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+/// In characters.
+const LONGEST_CAUSE: usize = 512;
 
 fn of_code(code: u16) -> Reply {
     let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

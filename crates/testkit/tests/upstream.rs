@@ -60,6 +60,8 @@ async fn answers_go_wrong_as_told() {
         .route("/rst", Script::reply("0123456789").reset_after(4))
         .route("/lie", Script::reply("abc").claiming(10))
         .route("/raw", Script::raw("garbage\r\n"))
+        .route("/half", Script::raw_then_silence("HTTP/1.1 200 OK\r\nContent-"))
+        .route("/hints-for-ever", Script::raw_without_end("", "HTTP/1.1 103 Early Hints\r\n\r\n"))
         .route("/held", Script::reply("0123456789").wait_after(4, &held))
         .route("/stall", Script::stall())
         .route("/early", Script::status(413).early())
@@ -78,6 +80,14 @@ async fn answers_go_wrong_as_told() {
     raw.begin(&call(Method::GET, "/raw")).await;
     assert_eq!(raw.until_closed().await, "garbage\r\n");
 
+    let mut half = connect().await;
+    half.begin(&call(Method::GET, "/half")).await;
+    assert_eq!(half.bytes(24).await, &b"HTTP/1.1 200 OK\r\nContent"[..]);
+    let mut hints = connect().await;
+    hints.begin(&call(Method::GET, "/hints-for-ever")).await;
+    assert!(hints.bytes(28 * 40_000).await.ends_with(b"\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n"));
+    drop((half, hints));
+
     let mut slow = connect().await;
     slow.begin(&call(Method::GET, "/held")).await;
     assert_eq!(slow.head().await.status, 200);
@@ -88,7 +98,7 @@ async fn answers_go_wrong_as_told() {
 
     let mut stalled = connect().await;
     stalled.begin(&call(Method::GET, "/stall")).await;
-    users.wait_for(8).await;
+    users.wait_for(10).await;
     drop(stalled);
 
     connect().await.send(call(Method::PUT, "/early").generated(50_000_000)).await.expect(413);

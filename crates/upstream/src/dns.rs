@@ -9,7 +9,7 @@ use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::op::Query;
-use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Hosts, Resolver, TokioResolver};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -24,6 +24,23 @@ pub(crate) struct Answer {
     pub(crate) ttl: Duration,
 }
 
+/// The SRV records of a name, never none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SrvAnswer {
+    pub(crate) records: Vec<SrvRecord>,
+    pub(crate) ttl: Duration,
+}
+
+/// RFC 2782.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SrvRecord {
+    pub(crate) priority: u16,
+    pub(crate) weight: u16,
+    pub(crate) port: u16,
+    /// With its final dot, so that no search domain is tried.
+    pub(crate) target: String,
+}
+
 /// Why there is no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum DnsError {
@@ -31,6 +48,8 @@ pub(crate) enum DnsError {
     NoSuchName,
     #[error("the name has no address of the wanted family")]
     NoAddress,
+    #[error("the name has no SRV record")]
+    NoRecord,
     #[error("no answer within {0:?}")]
     Timeout(Duration),
     #[error("no name server: {0}")]
@@ -81,11 +100,35 @@ impl Dns {
 
     /// Asks once. Ends within the configured timeout, whatever the name server does.
     pub(crate) async fn lookup(&self, name: &HostPort) -> Result<Answer, DnsError> {
+        self.in_time(self.ask(name)).await
+    }
+
+    /// Asks for SRV records once.
+    pub(crate) async fn lookup_srv(&self, name: &str) -> Result<SrvAnswer, DnsError> {
+        self.in_time(self.ask_srv(name)).await
+    }
+
+    async fn in_time<T>(&self, question: impl Future<Output = Result<T, DnsError>>) -> Result<T, DnsError> {
         // Held by others for no longer than the timeout each.
         let Ok(_permit) = self.permits.acquire().await else { return Err(DnsError::Timeout(self.timeout)) };
-        match tokio::time::timeout(self.timeout, self.ask(name)).await {
+        match tokio::time::timeout(self.timeout, question).await {
             Ok(answer) => answer,
             Err(_) => Err(DnsError::Timeout(self.timeout)),
+        }
+    }
+
+    async fn ask_srv(&self, name: &str) -> Result<SrvAnswer, DnsError> {
+        let name = Name::from_ascii(name).map_err(|error| DnsError::Failed(error.to_string()))?;
+        let system = self.system();
+        let resolver = system.resolver.as_ref().map_err(Clone::clone)?;
+        let lookup = resolver.lookup(name, RecordType::SRV).await.map_err(|error| match DnsError::from(error) {
+            DnsError::NoAddress => DnsError::NoRecord,
+            error => error,
+        })?;
+        let records: Vec<_> = lookup.answers().iter().filter_map(|record| SrvRecord::of(&record.data)).collect();
+        match records.is_empty() {
+            true => Err(DnsError::NoRecord),
+            false => Ok(SrvAnswer { records, ttl: shortest_ttl(&lookup) }),
         }
     }
 
@@ -191,14 +234,26 @@ impl Answer {
     }
 
     fn from_lookup(lookup: &Lookup) -> Option<Self> {
-        // The shortest of the chain: a CNAME may end before the address that it leads to.
-        let ttl = lookup.answers().iter().map(|record| record.ttl).min().unwrap_or(0);
-        Self::new(addresses(lookup), Duration::from_secs(ttl.into()))
+        Self::new(addresses(lookup), shortest_ttl(lookup))
     }
 
     fn join(self, other: Self) -> Option<Self> {
         Self::new([self.addresses, other.addresses].concat(), self.ttl.min(other.ttl))
     }
+}
+
+impl SrvRecord {
+    fn of(data: &RData) -> Option<Self> {
+        let RData::SRV(record) = data else { return None };
+        let (priority, weight, port) = (record.priority, record.weight, record.port);
+        Some(Self { priority, weight, port, target: record.target.to_ascii() })
+    }
+}
+
+/// Of the whole chain: a CNAME may end before the address that it leads to.
+fn shortest_ttl(lookup: &Lookup) -> Duration {
+    let ttl = lookup.answers().iter().map(|record| record.ttl).min().unwrap_or(0);
+    Duration::from_secs(ttl.into())
 }
 
 fn addresses(lookup: &Lookup) -> Vec<IpAddr> {

@@ -13,6 +13,8 @@ pub(crate) struct NameState {
     pub(crate) resolved_at: Option<SystemTime>,
     pub(crate) failure: Option<DnsError>,
     failures: u32,
+    /// Whether anybody has said anything, good or not, to the question as it is asked now.
+    asked: bool,
     due: Instant,
 }
 
@@ -30,7 +32,7 @@ pub(crate) enum News {
 impl NameState {
     /// Not asked for yet: due at once.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { addresses: Vec::new(), resolved_at: None, failure: None, failures: 0, due: now }
+        Self { addresses: Vec::new(), resolved_at: None, failure: None, failures: 0, asked: false, due: now }
     }
 
     /// How long until the name is to be asked for.
@@ -40,7 +42,13 @@ impl NameState {
 
     /// Whether the name was asked for, with or without an answer.
     pub(crate) fn asked(&self) -> bool {
-        self.resolved_at.is_some() || self.failures > 0
+        self.asked
+    }
+
+    /// From now on it is asked for in another way: at once, and what is known is good until there is an answer.
+    pub(crate) fn ask_anew(&mut self, now: Instant) {
+        self.asked = false;
+        self.due = now;
     }
 
     /// Takes a new answer, and says what that changes.
@@ -51,6 +59,7 @@ impl NameState {
             true => News::None,
         };
         self.due = now + schedule.after_answer(answer.ttl);
+        self.asked = true;
         self.resolved_at = Some(wall);
         self.failure = None;
         self.failures = 0;
@@ -60,6 +69,7 @@ impl NameState {
 
     /// Keeps the last good answer; says how long until the next question.
     pub(crate) fn fail(&mut self, error: DnsError, schedule: Schedule, now: Instant) -> Duration {
+        self.asked = true;
         self.failures = self.failures.saturating_add(1);
         self.failure = Some(error);
         let wait = schedule.after_failure(self.failures);

@@ -1,98 +1,107 @@
 //! Keeping the names of a pool fresh, beside the requests.
 
-use std::future::Future;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use tokio::task::{Id, JoinSet};
 
-use crate::names::NameState;
+use crate::address::HostPort;
+use crate::dns::{Answer, Dns, DnsError};
+use crate::life::Life;
 use crate::pool::Pool;
 
-impl Pool {
-    /// Resolves the pool's names again and again, each when its TTL ends. To be spawned once; a second call for the
-    /// same pool does nothing, so a pool that was kept over a reload is kept fresh by the task it has.
-    ///
-    /// Ends when `stop` turns true or its sender is gone, and when nobody holds the pool any more.
-    pub fn run(self: &Arc<Self>, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
-        let first = !self.running.swap(true, Ordering::AcqRel);
-        let mut tasks = JoinSet::new();
-        let loops: Vec<_> = match first {
-            true => self.name_indexes().map(|index| keep_fresh(Refresh::new(self, index, stop.clone()))).collect(),
-            false => Vec::new(),
-        };
+type Answers = HashMap<HostPort, Result<Answer, DnsError>>;
+
+/// Questions under way at a time, for one pool.
+const PARALLEL: usize = 32;
+/// Without a name there is nothing to do until targets come.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+/// Asks for each name that was never asked for, once.
+pub(crate) async fn ask_first(pool: &Arc<Pool>) {
+    let unasked = pool.registry.lock().unasked();
+    let questions = unasked.into_iter().map(|host| {
+        let dns = pool.dns.clone();
         async move {
-            for task in loops {
-                tasks.spawn(task);
+            let answer = dns.lookup(&host).await;
+            (host, answer)
+        }
+    });
+    // Those that are there together are taken together: each taking chooses anew who serves.
+    let mut answers = stream::iter(questions).buffer_unordered(PARALLEL).ready_chunks(PARALLEL);
+    while let Some(answers) = answers.next().await {
+        pool.settle(&answers.into_iter().collect());
+    }
+}
+
+/// Resolves each name when its TTL ends; a name that is slow doesn't hold up the others.
+pub(crate) async fn keep_fresh(mut life: Life) {
+    let mut questions = Questions::default();
+    loop {
+        let Some(wait) = questions.ask_due(&life) else { return };
+        let mut waiting = life.clone();
+        tokio::select! {
+            answers = questions.answers(), if !questions.asked.is_empty() => {
+                let Some(pool) = life.pool() else { return };
+                pool.settle(&answers);
             }
-            while let Some(ended) = tasks.join_next().await {
-                if let Err(error) = ended {
-                    log::error!(error:% = error; "a name is no longer resolved");
+            goes_on = waiting.sleep_or_changed(wait) => {
+                if !goes_on {
+                    return;
+                }
+                life = waiting;
+            }
+        }
+    }
+}
+
+/// Those under way.
+#[derive(Default)]
+struct Questions {
+    tasks: JoinSet<(HostPort, Result<Answer, DnsError>)>,
+    asked: HashMap<Id, HostPort>,
+}
+
+impl Questions {
+    /// Asks for each name that is due; says how long until the next one is. `None`: nobody wants to know any more.
+    fn ask_due(&mut self, life: &Life) -> Option<Duration> {
+        let pool = life.pool()?;
+        let asking: HashSet<HostPort> = self.asked.values().cloned().collect();
+        let room = PARALLEL.saturating_sub(asking.len());
+        let (due, next) = pool.registry.lock().due(pool.clock.now(), room, &asking);
+        for host in due {
+            let task = self.tasks.spawn(ask(pool.dns.clone(), host.clone()));
+            self.asked.insert(task.id(), host);
+        }
+        Some(next.unwrap_or(LONGEST_SLEEP))
+    }
+
+    /// What has been answered: at least one.
+    async fn answers(&mut self) -> Answers {
+        let mut answers = Answers::new();
+        let mut ended = self.tasks.join_next_with_id().await;
+        while let Some(end) = ended {
+            match end {
+                Ok((id, (host, answer))) => {
+                    self.asked.remove(&id);
+                    answers.insert(host, answer);
+                }
+                // Still due, it would be asked for again at once, and without end.
+                Err(error) => {
+                    let failure = |host| (host, Err(DnsError::Failed(error.to_string())));
+                    answers.extend(self.asked.remove(&error.id()).map(failure));
                 }
             }
+            ended = self.tasks.try_join_next_with_id();
         }
-    }
-
-    /// Whether this pool has names to resolve, that nothing resolves yet.
-    pub(crate) fn needs_run(&self) -> bool {
-        self.name_indexes().next().is_some() && !self.running.load(Ordering::Acquire)
-    }
-
-    /// The names that were never asked for.
-    pub(crate) fn unasked(&self) -> Vec<usize> {
-        let names = self.names.lock();
-        let unasked = |state: &NameState| !state.asked();
-        (0..names.len()).filter(|index| names.get(*index).and_then(Option::as_ref).is_some_and(unasked)).collect()
-    }
-
-    /// Asks for the name at `index` once, and takes the answer.
-    pub(crate) async fn refresh(&self, index: usize) {
-        let Some(host) = self.host_of(index) else { return };
-        let result = self.dns.lookup(host).await;
-        self.settle(index, result);
-    }
-
-    fn name_indexes(&self) -> impl Iterator<Item = usize> {
-        (0..self.targets.len()).filter(|index| self.host_of(*index).is_some())
-    }
-
-    fn due_in(&self, index: usize) -> Option<Duration> {
-        let names = self.names.lock();
-        Some(names.get(index)?.as_ref()?.due_in(self.clock.now()))
+        answers
     }
 }
 
-/// Holds the pool weakly, so that one that a reload dropped ends its own task.
-struct Refresh {
-    pool: Weak<Pool>,
-    index: usize,
-    stop: watch::Receiver<bool>,
-    gone: watch::Receiver<()>,
-}
-
-impl Refresh {
-    fn new(pool: &Arc<Pool>, index: usize, stop: watch::Receiver<bool>) -> Self {
-        Self { pool: Arc::downgrade(pool), index, stop, gone: pool.gone.subscribe() }
-    }
-}
-
-async fn keep_fresh(mut name: Refresh) {
-    loop {
-        let Some(pool) = name.pool.upgrade() else { return };
-        let Some(wait) = pool.due_in(name.index) else { return };
-        let clock = pool.clock.clone();
-        drop(pool);
-        tokio::select! {
-            _ = name.stop.wait_for(|stop| *stop) => return,
-            _ = name.gone.changed() => return,
-            () = clock.sleep(wait) => {}
-        }
-        let Some(pool) = name.pool.upgrade() else { return };
-        tokio::select! {
-            _ = name.stop.wait_for(|stop| *stop) => return,
-            () = pool.refresh(name.index) => {}
-        }
-    }
+async fn ask(dns: Arc<Dns>, host: HostPort) -> (HostPort, Result<Answer, DnsError>) {
+    let answer = dns.lookup(&host).await;
+    (host, answer)
 }

@@ -18,6 +18,9 @@ const LEAD_SHARE: u32 = 10;
 const LONGEST_LEAD: Duration = Duration::from_secs(5);
 
 impl Schedule {
+    /// For what has no times of its own.
+    pub(crate) const RETRIES: Self = Self { min: FIRST_RETRY, max: SLOWEST_RETRY };
+
     /// How long to wait after an answer that may be kept for `ttl`.
     pub(crate) fn after_answer(self, ttl: Duration) -> Duration {
         let keep = ttl.clamp(self.min, self.max);

@@ -4,6 +4,7 @@ mod applications;
 mod memory;
 mod reload;
 mod shutdown;
+mod upstreams;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -38,6 +38,23 @@ async fn a_hangup_reads_the_file_again_and_a_bad_file_is_told_of_and_not_used() 
 }
 
 #[tokio::test]
+async fn what_is_likely_a_mistake_is_logged_at_each_load_with_its_place() {
+    let upstreams = "upstreams: { users: { targets: [\"127.0.0.1:1\", \"127.0.0.1:2\"] } }\n";
+    let tidegate = Tidegate::start(&format!("{upstreams}{}", replying("one"))).await;
+    let count = |text: &str| tidegate.program.output().matches(text).count();
+    let warning = "several targets, and nothing notices when one of them fails";
+    wait_until("the warning", || count(warning) == 1).await;
+    let output = tidegate.program.output();
+    let line = output.lines().find(|line| line.contains(warning)).expect("it is there");
+    for part in ["WARN", "tidegate.yaml:1:23", "upstreams.users.targets", "`health: {}`"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    tidegate.program.signal(Signal::Hup);
+    wait_until("the reload", || count("configuration reloaded") == 1).await;
+    assert_eq!(count(warning), 2);
+}
+
+#[tokio::test]
 async fn a_log_that_was_moved_away_is_opened_anew() {
     let tidegate = Tidegate::start(&replying("hi")).await;
     let (log, old) = (tidegate.program.dir().join("access.log"), tidegate.program.dir().join("access.log.1"));

@@ -1,14 +1,18 @@
 //! Stories of requests through a gateway in the test's own process.
 
+mod balancing;
 mod client_address;
 mod connections;
+mod discovery;
 mod embedding;
 mod errors;
+mod hedge;
 mod hooks;
 mod http10;
 mod limits;
 mod logs;
 mod metrics;
+mod mirror;
 mod operators;
 mod order;
 mod paths;
@@ -17,8 +21,11 @@ mod ratelimit;
 mod regressions;
 mod reload;
 mod request_id;
+mod retries;
 mod smuggling;
 mod streaming;
+mod upstream_admin;
+mod upstream_faults;
 mod upstreams;
 
 use tidegate_headers::Headers;

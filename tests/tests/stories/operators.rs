@@ -104,7 +104,7 @@ async fn a_plugin_answers_on_the_admin_listener_under_its_name() {
     assert_eq!(gateway.admin("/census/count").await.expect(200).text(), "1");
     assert_eq!(gateway.admin("/census/nothing").await.expect(404).text(), gateway.admin("/nothing").await.text());
     let list = gateway.admin("/").await.expect(404).text();
-    assert_eq!(list, "there are: /metrics /healthz /readyz /census/count\n");
+    assert_eq!(list, "there are: /metrics /healthz /readyz /upstreams /census/count\n");
     let mut admin = Client::connect(gateway.admin_addr()).await;
     assert_eq!(admin.send(call(Method::POST, "/census/count")).await.expect(400).text(), "GET or DELETE\n");
     assert_eq!(admin.send(call(Method::DELETE, "/census/count")).await.expect(200).text(), "gone");

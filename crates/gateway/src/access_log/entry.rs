@@ -52,6 +52,10 @@ pub(crate) struct Entry<'a> {
     pub(crate) target: Option<&'a str>,
     /// How many tries an upstream was given.
     pub(crate) tries: u32,
+    /// Why the last but one of them was not the last.
+    pub(crate) retry_reason: Option<&'a str>,
+    /// Why the last of them was the last, though it failed.
+    pub(crate) retry_refused: Option<&'a str>,
     /// The stable name of what went wrong.
     pub(crate) code: Option<&'a str>,
     /// What went wrong, with its causes. Never a secret.
@@ -142,6 +146,8 @@ impl Entry<'_> {
             line.text("upstream", upstream.as_bytes());
             line.maybe_text("target", self.target);
             line.number("tries", self.tries.into());
+            line.maybe_text("retry_reason", self.retry_reason);
+            line.maybe_text("retry_refused", self.retry_refused);
         }
         line.maybe_text("code", self.code);
         line.maybe_text("error", self.error);

@@ -13,6 +13,7 @@ use clap_complete::Shell;
 
 use crate::gateway::Gateway;
 use crate::source::ConfigSource;
+use crate::warnings;
 
 /// What `--help` says at its end.
 const EXIT_CODES: &str = "\
@@ -44,7 +45,7 @@ enum Command {
     /// Serve, until a signal says to stop.
     Run(Config),
     /// Say whether the configuration is good, and everything that isn't. Listens and connects nowhere.
-    Check(Config),
+    Check(Check),
     /// Say which route a request would take and why, and what each plugin was asked. Needs no running gateway.
     ///
     /// Example: tidegate explain GET https://api.example.com/v1/users/7 -H 'X-Version: 2'
@@ -73,6 +74,15 @@ impl Config {
     fn source(&self) -> ConfigSource {
         ConfigSource::file(&self.config)
     }
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    /// Refuse what is only warned about, too.
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    config: Config,
 }
 
 #[derive(Debug, Args)]
@@ -107,7 +117,7 @@ pub(crate) fn main(gateway: Gateway) -> ExitCode {
     };
     match command {
         Command::Run(config) => run::run(gateway, config.source()),
-        Command::Check(config) => check(&gateway, &config),
+        Command::Check(asked) => check(&gateway, &asked),
         Command::Explain(asked) => explain::explain(&gateway, &asked),
         Command::Routes(config) => routes::routes(&gateway, &config.source()),
         Command::Schema => print(&format!("{:#}", gateway.schema())),
@@ -131,14 +141,20 @@ fn unusable(why: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::from(UNUSABLE)
 }
 
-fn check(gateway: &Gateway, config: &Config) -> ExitCode {
-    match in_runtime(|| gateway.dry_run(&config.source())) {
-        Ok((generation, _)) => {
-            let (routes, upstreams) = (generation.routes.len(), generation.settings.upstreams.len());
-            print(&format!("{}: good ({routes} routes, {upstreams} upstreams)", config.config.display()))
-        }
-        Err(bad) => unusable(&bad),
+fn check(gateway: &Gateway, asked: &Check) -> ExitCode {
+    let (generation, document) = match in_runtime(|| gateway.dry_run(&asked.config.source())) {
+        Ok(built) => built,
+        Err(bad) => return unusable(&bad),
+    };
+    let warnings = warnings::about(&generation.settings, &document);
+    if asked.strict && !warnings.is_empty() {
+        return unusable(&warnings);
     }
+    for warning in warnings.findings() {
+        eprintln!("warning: {warning}\n");
+    }
+    let (routes, upstreams) = (generation.routes.len(), generation.settings.upstreams.len());
+    print(&format!("{}: good ({routes} routes, {upstreams} upstreams)", asked.config.config.display()))
 }
 
 /// Building a configuration may make things that belong to a runtime, though nothing is run in it.

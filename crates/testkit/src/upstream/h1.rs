@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::pace::{Cut, Pieces, act};
 use super::record::{Book, Entry, Recorded};
-use super::script::{Body, Framed, Script};
+use super::script::{Body, Framed, Rest, Script};
 use crate::io::{BodyState, BoxIo, Framing, Reader, Writer, join, split};
 use crate::{Fields, PatternCheck};
 
@@ -142,9 +142,8 @@ impl Answering<'_> {
                 None => {}
             }
         }
-        if let Body::Raw(bytes) = &self.script.body {
-            self.writer.write(bytes).await?;
-            return Ok(Next::End);
+        if let Body::Raw(bytes, rest) = &self.script.body {
+            return self.raw(bytes, rest).await;
         }
         let head = self.head();
         self.writer.write(head.as_bytes()).await?;
@@ -152,6 +151,18 @@ impl Answering<'_> {
             return Ok(Next::Request);
         }
         self.body().await
+    }
+
+    /// Ends at the latest when the other side has gone: then nothing can be written, or the caller stops waiting.
+    async fn raw(&mut self, bytes: &Bytes, rest: &Rest) -> io::Result<Next> {
+        self.writer.write(bytes).await?;
+        match rest {
+            Rest::End => Ok(Next::End),
+            Rest::Silence => std::future::pending().await,
+            Rest::Endless(again) => loop {
+                self.writer.write(again).await?;
+            },
+        }
     }
 
     async fn body(&mut self) -> io::Result<Next> {

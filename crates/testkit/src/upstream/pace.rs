@@ -100,7 +100,7 @@ impl<'a> Pieces<'a> {
                 (self.offset < *length).then(|| crate::pattern::piece(self.offset, length - self.offset))
             }
             Body::Events(_) => self.events.as_mut()?.recv().await,
-            Body::Echo | Body::Raw(_) | Body::Upgrade => None,
+            Body::Echo | Body::Raw(..) | Body::Upgrade => None,
         }
     }
 }

@@ -7,6 +7,8 @@ use tokio::sync::watch;
 
 use super::events::Source;
 
+const PIECE: usize = 4096;
+
 /// What an upstream does with a request: an answer, and how it goes wrong.
 #[derive(Debug, Clone)]
 pub struct Script {
@@ -31,10 +33,19 @@ pub(super) enum Body {
     Pattern(u64),
     Echo,
     Events(Source),
-    /// Not HTTP: these bytes, and the end.
-    Raw(Bytes),
+    /// Not HTTP: these bytes, and what follows them.
+    Raw(Bytes, Rest),
     /// 101, and then every byte back.
     Upgrade,
+}
+
+/// What follows raw bytes.
+#[derive(Debug, Clone)]
+pub(super) enum Rest {
+    End,
+    Silence,
+    /// These, again and again.
+    Endless(Bytes),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +115,22 @@ impl Script {
 
     /// These bytes, whether they are HTTP or not, and the end of the connection.
     pub fn raw(bytes: impl Into<Bytes>) -> Self {
-        Self::new(0, Body::Raw(bytes.into()))
+        Self::new(0, Body::Raw(bytes.into(), Rest::End))
+    }
+
+    /// These bytes, whether they are HTTP or not, and then silence on an open connection: half a head, for one.
+    pub fn raw_then_silence(bytes: impl Into<Bytes>) -> Self {
+        Self::new(0, Body::Raw(bytes.into(), Rest::Silence))
+    }
+
+    /// These bytes, and then `again` as long as anybody takes it: a head without an end, or
+    /// `HTTP/1.1 103 Early Hints\r\n\r\n` for ever.
+    pub fn raw_without_end(bytes: impl Into<Bytes>, again: impl Into<Bytes>) -> Self {
+        let again = again.into();
+        assert!(!again.is_empty(), "nothing, again and again, is silence");
+        // In pieces of a fair size: it is the reader that shall be busy.
+        let again = again.repeat(1 + PIECE / again.len());
+        Self::new(0, Body::Raw(bytes.into(), Rest::Endless(again.into())))
     }
 
     /// `101 Switching Protocols` to what the request asked for, and then every byte that comes, back.

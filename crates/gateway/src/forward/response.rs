@@ -1,0 +1,167 @@
+//! The answer on its way back.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, Version, header, response};
+use pingora_error::{Error, ErrorType};
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+use tidegate_core::erased::head_of;
+use tidegate_core::{AnsweredBy, Reply};
+
+use super::affinity::sticky_value;
+use super::choose::timed_out;
+use super::{ADDED_FIELDS, Fallible, retry};
+use crate::exchange::Exchange;
+use crate::proxy::{hook_failed, refuse};
+
+/// The upstream's head, as it came.
+pub(crate) fn upstream_response(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    head: &mut ResponseHeader,
+) -> Fallible<()> {
+    if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+        return interim(exchange);
+    }
+    if head.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+        // The client would take what follows for whatever the upstream likes.
+        return Err(Error::explain(ErrorType::H1Error, "switches protocols unasked").into_up());
+    }
+    exchange.tries.answered(head.status, &head.headers);
+    if let Some(another_try) = retry::unwanted(session, exchange) {
+        return Err(another_try);
+    }
+    kept(session, exchange, head)
+}
+
+/// The head of the answer that the client is to get.
+pub(super) fn kept(session: &mut Session, exchange: &mut Exchange, head: &mut ResponseHeader) -> Fallible<()> {
+    let (route, mut cx) = exchange.hooks(session);
+    if let Err(failed) = route.chain.upstream_response(&mut cx, head) {
+        let reply = hook_failed(exchange, &failed);
+        return Err(refuse(exchange, reply));
+    }
+    let status = head.status;
+    if exchange.generation.error_pages.intercepts(status.as_u16()) {
+        exchange.failed("the upstream's error page was replaced");
+        let detail = status.canonical_reason().unwrap_or("error");
+        return Err(refuse(exchange, Reply::problem(status, "upstream_error", detail)));
+    }
+    Ok(())
+}
+
+/// A 1xx before the answer. Pingora would pass them on for ever.
+fn interim(exchange: &mut Exchange) -> Fallible<()> {
+    exchange.tries.interim = exchange.tries.interim.saturating_add(1);
+    match exchange.tries.interim > MAX_INTERIM {
+        true => Err(Error::explain(ErrorType::H1Error, "more than 32 informational answers").into_up()),
+        false => Ok(()),
+    }
+}
+
+/// How many 1xx answers may come before the answer. One or two are usual.
+const MAX_INTERIM: u8 = 32;
+
+/// The head on its way to the client.
+pub(crate) async fn response(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    head: &mut ResponseHeader,
+) -> Fallible<()> {
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        upgraded(session, exchange);
+    } else if head.status.is_informational() {
+        return Ok(());
+    }
+    // From here on both sides may be silent for as long as they like: gRPC streams are.
+    exchange.body_expected = None;
+    exchange.answered_by = AnsweredBy::Upstream;
+    exchange.status = head.status.as_u16();
+    let mut parts = response_parts(head);
+    // The version is ours to say, not the upstream's (RFC 9110 section 2.5).
+    parts.version = parts.version.max(Version::HTTP_11);
+    if session.req_header().version < Version::HTTP_11 {
+        unchunk(session, &mut parts.headers);
+    }
+    // About the connection to the upstream (RFC 9110 section 7.6.1); the rest of that kind Pingora sees to.
+    parts.headers.remove("keep-alive");
+    if exchange.draining() {
+        session.set_keepalive(None);
+    }
+    let id = exchange.request.facts.request_id.as_header().clone();
+    parts.headers.insert(exchange.generation.request_ids.header(), id);
+    stick(session, exchange, &mut parts.headers);
+    *head = ResponseHeader::from(parts);
+    exchange.response_seen = true;
+    let (route, mut cx) = exchange.hooks(session);
+    match route.chain.response(&mut cx, head).await {
+        Ok(()) => Ok(()),
+        Err(failed) => {
+            let reply = hook_failed(exchange, &failed);
+            Err(refuse(exchange, reply))
+        }
+    }
+}
+
+/// The cookie that brings the client back to this target, unless it has it.
+fn stick(session: &Session, exchange: &Exchange, headers: &mut HeaderMap) {
+    let (Some(picked), Some(pool)) = (&exchange.tries.picked, &exchange.tries.pool) else { return };
+    if pool.sticky_cookie().is_none() || exchange.status == StatusCode::SWITCHING_PROTOCOLS {
+        return;
+    }
+    let sent = sticky_value(pool, &head_of(session, &exchange.request));
+    if let Some(cookie) = picked.set_cookie(sent) {
+        headers.append(header::SET_COOKIE, cookie.clone());
+    }
+}
+
+/// As [`super::request::request_parts`], the other way. A reason phrase of the upstream's own goes too: a client is to ignore it
+/// (RFC 9112 section 4).
+fn response_parts(head: &mut ResponseHeader) -> response::Parts {
+    let nothing = http::Response::new(()).into_parts().0;
+    let mut parts: response::Parts = std::mem::replace(head, ResponseHeader::from(nothing)).into();
+    parts.headers.reserve(ADDED_FIELDS);
+    parts
+}
+
+/// Another protocol from here on: silence is normal on it, so no read deadline, and no idle one.
+fn upgraded(session: &mut Session, exchange: &Exchange) {
+    session.set_read_timeout(None);
+    if let Some(conn) = &exchange.conn {
+        conn.set_upgraded();
+    }
+}
+
+/// HTTP/1.0 knows no chunks (RFC 9112 section 6.1): the body ends with the connection.
+fn unchunk(session: &mut Session, headers: &mut HeaderMap) {
+    if headers.remove(header::TRANSFER_ENCODING).is_some() || !headers.contains_key(header::CONTENT_LENGTH) {
+        session.set_keepalive(None);
+    }
+}
+
+/// One piece of the answer's body.
+pub(crate) fn response_body(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    body: &mut Option<Bytes>,
+    end: bool,
+) -> Fallible<()> {
+    if session.was_upgraded() {
+        return Ok(());
+    }
+    if exchange.time_left().is_some_and(|left| left.is_zero()) {
+        exchange.failed("the request's time is up");
+        return Err(refuse(exchange, timed_out()));
+    }
+    if exchange.route().chain.steps().is_empty() {
+        return Ok(());
+    }
+    let mut piece = body.take().unwrap_or_default();
+    let (route, mut cx) = exchange.hooks(session);
+    let result = route.chain.response_body(&mut cx, &mut piece, end);
+    *body = (!end || !piece.is_empty()).then_some(piece);
+    result.map_err(|failed| {
+        let reply = hook_failed(exchange, &failed);
+        refuse(exchange, reply)
+    })
+}
