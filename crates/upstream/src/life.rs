@@ -53,6 +53,9 @@ impl Life {
         self.during(clock.sleep(duration)).await.is_some()
     }
 
+    /// Until targets come or go, however long that takes.
+    pub(crate) const FOR_EVER: Duration = Duration::MAX;
+
     /// Waits on the pool's clock, or until targets have come or gone since the last time. `false` if its time was
     /// over first.
     pub(crate) async fn sleep_or_changed(&mut self, duration: Duration) -> bool {
@@ -60,7 +63,7 @@ impl Life {
         let mut changed = self.changed.clone();
         let wait = async {
             tokio::select! {
-                () = clock.sleep(duration) => {}
+                () = clock.sleep(duration), if duration != Self::FOR_EVER => {}
                 _ = changed.changed() => {}
             }
         };

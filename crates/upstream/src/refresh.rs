@@ -17,8 +17,6 @@ type Answers = HashMap<HostPort, Result<Answer, DnsError>>;
 
 /// Questions under way at a time, for one pool.
 const PARALLEL: usize = 32;
-/// Without a name there is nothing to do until targets come.
-const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
 /// Asks for each name that was never asked for, once.
 pub(crate) async fn ask_first(pool: &Arc<Pool>) {
@@ -76,7 +74,8 @@ impl Questions {
             let task = self.tasks.spawn(ask(pool.dns.clone(), host.clone()));
             self.asked.insert(task.id(), host);
         }
-        Some(next.unwrap_or(LONGEST_SLEEP))
+        // Without a name there is nothing to do until targets come.
+        Some(next.unwrap_or(Life::FOR_EVER))
     }
 
     /// What has been answered: at least one.

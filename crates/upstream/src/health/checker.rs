@@ -18,9 +18,6 @@ use crate::view::View;
 /// So many checks of a pool go on at a time; the others wait for their turn.
 pub(super) const MOST_CHECKS: usize = 64;
 
-/// Without a target there is nothing to do until targets come.
-const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
-
 type Ended = Result<(Id, Result<(), String>), JoinError>;
 
 /// Checks the targets of one pool.
@@ -61,8 +58,8 @@ impl Checker {
                 None => break,
             }
         }
-        // One that ends makes room for the next.
-        Some(LONGEST_SLEEP)
+        // One that ends makes room for the next; without a target there is nothing to do until targets come.
+        Some(Life::FOR_EVER)
     }
 
     /// Takes note of targets that have come or gone.

@@ -70,7 +70,7 @@ async fn an_event_is_followed_at_once_and_the_interval_finds_what_was_missed() {
     app.until_it_serves(&["172.17.0.2:80", "172.17.0.3:80"]).await;
 
     docker.runs(&[container("b", 3)]);
-    until("the tasks wait", || app.clock.sleepers() == 2).await;
+    until("the task waits", || app.clock.sleepers() == 1).await;
     app.clock.advance(10 * SECOND);
     app.until_it_serves(&["172.17.0.3:80"]).await;
 }
@@ -113,14 +113,14 @@ async fn a_daemon_that_fails_keeps_the_last_list_and_none_running_is_none() {
         [(1, &b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"[..]), (2, b"HTTP/1.1 200 OK\r\n\r\n{}")]
     {
         docker.server.says("/containers/json?", wrong);
-        until("the tasks wait", || app.clock.sleepers() == 2).await;
+        until("the task waits", || app.clock.sleepers() == 1).await;
         app.clock.advance(30 * SECOND);
         until("the source fails", || app.counted("failures", "docker") == failures).await;
         app.assert_serves(&["172.17.0.2:80"]);
     }
 
     docker.runs(&[]);
-    until("the tasks wait", || app.clock.sleepers() == 2).await;
+    until("the task waits", || app.clock.sleepers() == 1).await;
     app.clock.advance(30 * SECOND);
     app.until_it_serves(&[]).await;
 }
@@ -134,7 +134,7 @@ async fn without_events_there_is_the_interval() {
     app.assert_serves(&["172.17.0.2:80"]);
 
     docker.runs(&[container("b", 3)]);
-    until("the tasks wait", || app.clock.sleepers() == 2).await;
+    until("the task waits", || app.clock.sleepers() == 1).await;
     app.clock.advance(10 * SECOND);
     app.until_it_serves(&["172.17.0.3:80"]).await;
     assert_eq!(docker.lists(), 2);
@@ -153,7 +153,7 @@ async fn events_that_end_at_once_are_not_asked_for_again_and_again() {
     assert_eq!((docker.lists(), docker.server.asked("/events").len()), (2, 1));
 
     docker.runs(&[container("b", 3)]);
-    until("the tasks wait", || app.clock.sleepers() == 2).await;
+    until("the task waits", || app.clock.sleepers() == 1).await;
     app.clock.advance(10 * SECOND);
     app.until_it_serves(&["172.17.0.3:80"]).await;
     assert_eq!(docker.server.asked("/events").len(), 2, "then they are worth another try");

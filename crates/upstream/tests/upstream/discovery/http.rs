@@ -10,7 +10,7 @@ fn yaml(server: &LittleServer) -> String {
 
 async fn ten_seconds_later(app: &Running) {
     // The source, and the names, of which there are none.
-    until("both tasks wait", || app.clock.sleepers() == 2).await;
+    until("the task waits", || app.clock.sleepers() == 1).await;
     app.clock.advance(10 * SECOND);
 }
 
@@ -74,14 +74,14 @@ async fn what_is_no_list_keeps_the_last_good_one() {
     ];
     for (failures, wrong) in (1..).zip(&wrongs) {
         server.says("/app", wrong);
-        until("both tasks wait", || app.clock.sleepers() == 2).await;
+        until("the task waits", || app.clock.sleepers() == 1).await;
         app.clock.advance(30 * SECOND);
         until("the source fails", || app.counted("failures", "http") == failures).await;
         app.assert_serves(&["10.0.0.1:80"]);
     }
 
     server.says_body("/app", "", r#"["10.0.0.2:80"]"#);
-    until("both tasks wait", || app.clock.sleepers() == 2).await;
+    until("the task waits", || app.clock.sleepers() == 1).await;
     app.clock.advance(30 * SECOND);
     app.until_it_serves(&["10.0.0.2:80"]).await;
 }
