@@ -1,9 +1,11 @@
 //! What a plugin can use while it is built.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::{Clock, ConfigError, Metrics, Redis, Retained, Stop, Stores, Task};
+use crate::fetch::MakeHttp;
+use crate::{Clock, ConfigError, Http, Metrics, Redis, Retained, Stop, Stores, Task};
 
 /// What a plugin or router can use while it is built: once for each configuration.
 pub struct BuildCx<'a> {
@@ -15,6 +17,8 @@ pub struct BuildCx<'a> {
     kept_before: Option<&'a Retained>,
     tasks: &'a mut Vec<Task>,
     listeners: &'a [String],
+    http: Option<&'a dyn MakeHttp>,
+    dry: bool,
 }
 
 impl<'a> BuildCx<'a> {
@@ -27,7 +31,18 @@ impl<'a> BuildCx<'a> {
         kept: (&'a Retained, Option<&'a Retained>),
         tasks: &'a mut Vec<Task>,
     ) -> Self {
-        Self { plugin, clock, metrics, stores, kept: kept.0, kept_before: kept.1, tasks, listeners: &[] }
+        Self {
+            plugin,
+            clock,
+            metrics,
+            stores,
+            kept: kept.0,
+            kept_before: kept.1,
+            tasks,
+            listeners: &[],
+            http: None,
+            dry: false,
+        }
     }
 
     #[doc(hidden)]
@@ -35,6 +50,32 @@ impl<'a> BuildCx<'a> {
     pub fn with_listeners(mut self, listeners: &'a [String]) -> Self {
         self.listeners = listeners;
         self
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_http(mut self, http: &'a dyn MakeHttp) -> Self {
+        self.http = Some(http);
+        self
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub fn dry(mut self, dry: bool) -> Self {
+        self.dry = dry;
+        self
+    }
+
+    /// Whether this configuration is only being checked: no file is to be made or changed, nobody to be contacted.
+    pub fn is_dry_run(&self) -> bool {
+        self.dry
+    }
+
+    /// A client for requests of the plugin's own. It trusts the system's CAs, or those of the PEM file `ca` alone.
+    /// The error carries no path yet: put it under that of the field that named the file.
+    pub fn http(&self, ca: Option<&Path>) -> Result<Http, ConfigError> {
+        let http = self.http.ok_or_else(|| ConfigError::at("", "this gateway makes no requests of its own"))?;
+        http.make(ca)
     }
 
     /// The names of the gateway's listeners; empty when they could not be read, which is reported already.

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use pingora_http::{RequestHeader, ResponseHeader};
 
-use crate::{CachePolicy, Cx, Flow, Handler, Outcome, Result};
+use crate::{Asked, CachePolicy, Cx, Flow, Handler, Outcome, Result};
 
 pub use crate::cx::head_of;
 
@@ -25,6 +25,7 @@ pub trait Link: Send + Sync {
     fn response_body(&self, cx: &mut Cx<'_>, body: &mut Bytes, end: bool) -> Result<()>;
     fn cache(&self) -> Option<&dyn CachePolicy>;
     fn finished(&self, cx: &Cx<'_>, outcome: &Outcome);
+    fn explain(&self, asked: &Asked<'_>) -> Vec<String>;
 }
 
 impl<H: Handler> Link for H {
@@ -54,5 +55,8 @@ impl<H: Handler> Link for H {
     }
     fn finished(&self, cx: &Cx<'_>, outcome: &Outcome) {
         Handler::finished(self, cx, outcome);
+    }
+    fn explain(&self, asked: &Asked<'_>) -> Vec<String> {
+        Handler::explain(self, asked)
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{Extensions, HeaderValue};
 use serde_json::{Map, Value};
@@ -146,16 +146,67 @@ impl fmt::Debug for Country {
 #[derive(Clone)]
 pub struct Identity(Arc<IdentityParts>);
 
-struct IdentityParts {
-    subject: Box<str>,
-    provider: Box<str>,
-    claims: Map<String, Value>,
+/// What an [`Identity`] is made of.
+#[derive(Clone, Default)]
+pub struct IdentityParts {
+    /// Who: the `sub` of a token, the owner of an API key.
+    pub subject: Box<str>,
+    /// By which provider of the configuration it was proved.
+    pub provider: Box<str>,
+    /// How it was proved.
+    pub proof: Proof,
+    /// What they are (`admin`), as the provider says and the configuration maps it.
+    pub roles: Box<[Box<str>]>,
+    /// What was granted to whoever holds the proof (`users:read`; RFC 6749 section 3.3).
+    pub scopes: Box<[Box<str>]>,
+    /// All claims.
+    pub claims: Map<String, Value>,
+    /// Until when the proof is good, if it ends.
+    pub expires: Option<SystemTime>,
+}
+
+/// How somebody proved who they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Proof {
+    /// Somehow: a plugin that says no more.
+    #[default]
+    Other,
+    /// A signed token (RFC 7519).
+    Jwt,
+    /// An opaque token that its issuer was asked about (RFC 7662).
+    Introspection,
+    /// A key of the configuration.
+    ApiKey,
+    /// A name and a password (RFC 7617).
+    Basic,
+    /// A certificate of the TLS connection.
+    ClientCertificate,
+    /// Another service said so.
+    ForwardAuth,
+    /// A session of the gateway's own.
+    Session,
+}
+
+impl Proof {
+    /// As logs, metrics and policies call it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Proof::Other => "other",
+            Proof::Jwt => "jwt",
+            Proof::Introspection => "introspection",
+            Proof::ApiKey => "api_key",
+            Proof::Basic => "basic",
+            Proof::ClientCertificate => "client_certificate",
+            Proof::ForwardAuth => "forward_auth",
+            Proof::Session => "session",
+        }
+    }
 }
 
 impl Identity {
-    /// An identity with its claims: `subject` as the provider named it.
+    /// An identity with its claims, and nothing else said of it: `subject` as the provider named it.
     pub fn new(subject: impl Into<Box<str>>, provider: impl Into<Box<str>>, claims: Map<String, Value>) -> Self {
-        Self(Arc::new(IdentityParts { subject: subject.into(), provider: provider.into(), claims }))
+        IdentityParts { subject: subject.into(), provider: provider.into(), claims, ..IdentityParts::default() }.into()
     }
 
     /// Who: the `sub` of a token, the owner of an API key.
@@ -166,6 +217,36 @@ impl Identity {
     /// By which provider of the configuration it was proved.
     pub fn provider(&self) -> &str {
         &self.0.provider
+    }
+
+    /// How it was proved.
+    pub fn proof(&self) -> Proof {
+        self.0.proof
+    }
+
+    /// What they are.
+    pub fn roles(&self) -> &[Box<str>] {
+        &self.0.roles
+    }
+
+    /// What was granted to whoever holds the proof.
+    pub fn scopes(&self) -> &[Box<str>] {
+        &self.0.scopes
+    }
+
+    /// Whether they are `role`.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.0.roles.iter().any(|has| &**has == role)
+    }
+
+    /// Whether `scope` was granted.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.0.scopes.iter().any(|has| &**has == scope)
+    }
+
+    /// Until when the proof is good, if it ends.
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.0.expires
     }
 
     /// A claim by its name; dots go into objects (`realm_access.roles`).
@@ -184,10 +265,23 @@ impl Identity {
     }
 }
 
+impl From<IdentityParts> for Identity {
+    fn from(parts: IdentityParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
 /// Claims may be personal: only the subject and the provider are printed.
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identity({} by {})", self.subject(), self.provider())
+    }
+}
+
+/// The same of what it is made of.
+impl fmt::Debug for IdentityParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IdentityParts({} by {})", self.subject, self.provider)
     }
 }
 

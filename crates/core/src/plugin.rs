@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -11,7 +12,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Admin, BuildCx, CachePolicy, ConfigErrors, Cx, EndpointOffer, Flow, Outcome, Result, Route};
+use crate::facts::Identity;
+use crate::{
+    Admin, BuildCx, CachePolicy, ConfigErrors, Cx, EndpointOffer, Flow, Outcome, Params, RequestHead, Result, Route,
+};
 
 /// One crate, one section of the configuration.
 ///
@@ -40,6 +44,12 @@ pub trait Plugin: Send + Sync + Sized + 'static {
     /// route that says `off` is left alone. Default: nothing, and such a route has no link in its chain.
     fn everywhere(&self) -> Option<Self::Policy> {
         None
+    }
+
+    /// What is allowed in the configuration, and yet likely a mistake: logged at load, refused by `check --strict`.
+    /// Asked for when every route has its handler. Paths are relative to the section.
+    fn warnings(&self) -> ConfigErrors {
+        ConfigErrors::new()
     }
 
     /// What operators can see and do on the admin listener, under `/<name>/`.
@@ -109,6 +119,35 @@ pub trait Handler: Send + Sync + 'static {
 
     /// The request is over, however it ended. In reverse order.
     fn finished(&self, _cx: &Cx<'_>, _outcome: &Outcome) {}
+
+    /// What this handler would do with a request and why, in lines for a person: `tidegate explain` prints them.
+    /// Nobody is to be contacted and nothing to be counted.
+    fn explain(&self, _asked: &Asked<'_>) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A request that somebody only asks about.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Its head, the path normalised.
+    pub head: RequestHead<'a>,
+    /// The route that would serve it.
+    pub route: &'a Route,
+    /// What the route's template captured.
+    pub params: &'a Params,
+    /// Who would be asking, as the person who asks about it says; `None` for nobody.
+    pub identity: Option<&'a Identity>,
+    /// What time it would be.
+    pub at: SystemTime,
+}
+
+impl<'a> Asked<'a> {
+    /// A path parameter of the route (`{user}`), still percent-encoded.
+    pub fn param(&self, name: &str) -> Option<&'a str> {
+        let index = self.route.params().iter().position(|param| &**param == name)?;
+        self.params.slice(index, self.head.path)
+    }
 }
 
 /// The section or policy of a plugin that has nothing to say in it: an empty map.

@@ -23,12 +23,19 @@ pub struct Route {
     pub(crate) params: Arc<[Box<str>]>,
     pub(crate) path: ConfigPath,
     pub(crate) summary: Box<str>,
+    pub(crate) mounts: Arc<[Box<str>]>,
 }
 
 impl Route {
     #[doc(hidden)]
     pub fn new(id: RouteId, name: &str, params: Vec<Box<str>>, path: ConfigPath, summary: &str) -> Self {
-        Self { id, name: name.into(), params: params.into(), path, summary: summary.into() }
+        Self { id, name: name.into(), params: params.into(), path, summary: summary.into(), mounts: Arc::default() }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub fn mounted(self, mounts: Vec<Box<str>>) -> Self {
+        Self { mounts: mounts.into(), ..self }
     }
 
     /// Its place in the table.
@@ -49,6 +56,12 @@ impl Route {
     /// Where it stands in the configuration, for error messages.
     pub fn path(&self) -> &ConfigPath {
         &self.path
+    }
+
+    /// The paths below which it serves everything, without a slash at the end: `/auth` for `/auth/**`, nothing for
+    /// `/**`. For an endpoint with paths of its own.
+    pub fn mounts(&self) -> &[Box<str>] {
+        &self.mounts
     }
 
     /// What it matches, in one line for people, such as `GET api.example.com/v1/users/**`.

@@ -111,6 +111,8 @@ pub struct RouteSpec {
     pub summary: String,
     /// The names of its path parameters, in the order in which [`Params`] has them.
     pub params: Vec<Box<str>>,
+    /// The paths below which it serves everything, without a slash at the end: `/auth` for `/auth/**`.
+    pub mounts: Vec<Box<str>>,
     /// What serves it.
     pub serve: Serve,
     /// What it asks of plugins, by plugin name.
@@ -128,6 +130,7 @@ impl RouteSpec {
             path,
             summary: String::new(),
             params: Vec::new(),
+            mounts: Vec::new(),
             serve,
             policies: BTreeMap::new(),
             limits: RouteLimits::default(),

@@ -18,6 +18,7 @@ use crate::client::TrustedProxies;
 use crate::generation::{BuiltRoute, Generation, Limits, ListenerRule, Service};
 use crate::kinds::{BuiltPlugin, PluginKind, RouterKind, mount};
 use crate::mirror::Mirrors;
+use crate::outbound::{Outbound, OutboundOn};
 use crate::problem::ErrorPages;
 use crate::red::Red;
 use crate::request_id::RequestIds;
@@ -32,6 +33,7 @@ pub(crate) struct Parts {
     pub plugins: Vec<Box<dyn PluginKind>>,
     pub clock: Clock,
     pub metrics: Metrics,
+    pub outbound: Outbound,
 }
 
 /// What a configuration is built for.
@@ -59,7 +61,7 @@ struct Section {
 
 struct Builder<'a> {
     settings: &'a Settings,
-    sections: Vec<Section>,
+    sections: &'a [Section],
     offers: Vec<EndpointOffer>,
     upstreams: &'a Upstreams,
     red: Red,
@@ -93,17 +95,19 @@ pub(crate) fn build(
     let listeners = settings.as_ref().map(|settings| settings.listeners.iter().map(ListenerConfig::name).collect());
     let listeners: Vec<String> = listeners.unwrap_or_default();
 
+    let http = OutboundOn(&parts.outbound, &parts.clock);
+    let dry = purpose == Purpose::Check;
     let mut table = RouteTable::new();
     let router = {
         let cx = BuildCx::new(router_kind.name(), &parts.clock, &parts.metrics, &stores, kept, &mut tasks);
-        let mut cx = cx.with_listeners(&listeners);
+        let mut cx = cx.with_listeners(&listeners).with_http(&http).dry(dry);
         let section = raw_section(root, router_kind.name());
         errors.collect(router_kind.build(&section, &mut table, &mut cx))
     };
     let mut sections = Vec::new();
     for kind in &parts.plugins {
         let cx = BuildCx::new(kind.name(), &parts.clock, &parts.metrics, &stores, kept, &mut tasks);
-        let mut cx = cx.with_listeners(&listeners);
+        let mut cx = cx.with_listeners(&listeners).with_http(&http).dry(dry);
         sections.extend(errors.collect(build_section(kind.as_ref(), root, &mut cx)));
     }
     let Some(settings) = settings else { return Err(errors) };
@@ -126,7 +130,7 @@ pub(crate) fn build(
     let offers = sections.iter().flat_map(|section| section.plugin.endpoints()).collect();
     let builder = Builder {
         settings: &settings,
-        sections,
+        sections: &sections,
         offers,
         upstreams: &upstreams,
         red,
@@ -136,6 +140,7 @@ pub(crate) fn build(
     unique_names(&table, router_kind.name(), &mut errors);
     let (unrouted, routes) = builder.routes(table.into_routes(), &mut errors);
     errors.into_result(())?;
+    let warnings = sections.iter().flat_map(|s| s.plugin.warnings().under(&ConfigPath::root().key(s.name))).collect();
     let client = client(&upstreams, before);
     let generation = Generation {
         number: before.map_or(1, |before| before.number + 1),
@@ -154,6 +159,7 @@ pub(crate) fn build(
         retained,
         stores,
         admins,
+        warnings,
         stop: watch::Sender::new(false),
         settings,
     };
@@ -291,13 +297,14 @@ impl Builder<'_> {
             false => ConfigPath::root().key(self.router).join(&spec.path),
         };
         let route = Route::new(id, &spec.name, std::mem::take(&mut spec.params), path, &spec.summary);
+        let route = route.mounted(std::mem::take(&mut spec.mounts));
         self.unknown_policies(&spec.policies, &mut errors);
         let mut policies = Vec::new();
         let mut steps = Vec::new();
         if let Some(link) = hooks {
             steps.push(Step { plugin: self.router, link, failures: self.router_failures.clone() });
         }
-        for section in &self.sections {
+        for section in self.sections {
             let link = match spec.policies.get(section.name).or(section.default.as_ref()) {
                 Some(policy) if is_off(policy) => continue,
                 Some(policy) => {

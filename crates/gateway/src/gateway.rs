@@ -9,6 +9,7 @@ use tidegate_core::{Clock, Metrics, Plugin, Router};
 use crate::build::{Built, Parts, Purpose, build};
 use crate::generation::Generation;
 use crate::kinds::Kind;
+use crate::outbound::Outbound;
 use crate::running::{Running, StartError};
 use crate::settings::SECTIONS;
 use crate::source::{BadConfig, ConfigSource};
@@ -44,7 +45,14 @@ impl Default for Gateway {
 impl Gateway {
     /// A gateway with no router and no plugins.
     pub fn new() -> Self {
-        Self { parts: Parts { router: None, plugins: Vec::new(), clock: Clock::system(), metrics: Metrics::new() } }
+        let parts = Parts {
+            router: None,
+            plugins: Vec::new(),
+            clock: Clock::system(),
+            metrics: Metrics::new(),
+            outbound: Outbound::default(),
+        };
+        Self { parts }
     }
 
     /// The same gateway with this router, in place of the one it had.
@@ -115,7 +123,7 @@ impl Gateway {
     /// Everything that is wrong with it, or else every warning.
     pub fn check_strict(&self, config: &ConfigSource) -> Result<(), BadConfig> {
         let (generation, document) = self.dry_run(config)?;
-        let warnings = warnings::about(&generation.settings, &document);
+        let warnings = warnings::about(&generation, &document);
         if warnings.is_empty() { Ok(()) } else { Err(BadConfig::from_report(&warnings)) }
     }
 
@@ -137,7 +145,7 @@ pub(crate) fn load(
     match build(parts, document.root(), before, purpose) {
         Ok(built) => {
             if purpose == Purpose::Serve {
-                warnings::log(&warnings::about(&built.generation.settings, &document));
+                warnings::log(&warnings::about(&built.generation, &document));
             }
             Ok((built, document))
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidegate_core::config::ConfigErrors;
 use tidegate_core::{Admin, Endpoint, HeaderName, RawConfig, Retained, Route, RouteLimits, Split, StatusCode, Stores};
 use tidegate_listener::ListenerConfig;
 use tidegate_upstream::{Client, Pool, Upstreams};
@@ -43,6 +44,8 @@ pub(crate) struct Generation {
     pub client: Option<Client>,
     /// What plugins answer on the admin listener, by their names.
     pub admins: Vec<(&'static str, Arc<dyn Admin>)>,
+    /// What plugins warn of, with whole paths.
+    pub warnings: ConfigErrors,
     /// Tells this configuration's background tasks to stop.
     pub stop: watch::Sender<bool>,
 }

@@ -29,6 +29,8 @@ pub(crate) trait BuiltPlugin: Send + Sync {
     fn everywhere(&self, route: &Route) -> Option<Result<Box<dyn Link>, ConfigErrors>>;
     fn endpoints(&self) -> Vec<EndpointOffer>;
     fn admin(&self) -> Option<Arc<dyn Admin>>;
+    /// Relative to the plugin's section.
+    fn warnings(&self) -> ConfigErrors;
 }
 
 /// A router that can be built.
@@ -100,6 +102,10 @@ impl<P: Plugin> BuiltPlugin for Built<P> {
 
     fn admin(&self) -> Option<Arc<dyn Admin>> {
         self.0.admin()
+    }
+
+    fn warnings(&self) -> ConfigErrors {
+        self.0.warnings()
     }
 }
 

@@ -20,6 +20,7 @@ mod gateway;
 mod generation;
 mod kinds;
 mod mirror;
+mod outbound;
 mod problem;
 mod proxy;
 mod red;

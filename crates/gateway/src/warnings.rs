@@ -3,17 +3,18 @@
 use tidegate_config::{Document, Report};
 use tidegate_core::config::{ConfigErrors, ConfigPath};
 
-use crate::settings::Settings;
+use crate::generation::Generation;
 
 /// The warnings about a configuration that can be used, with their places.
-pub(crate) fn about(settings: &Settings, document: &Document) -> Report {
-    document.render(&all(settings))
+pub(crate) fn about(generation: &Generation, document: &Document) -> Report {
+    document.render(&all(generation))
 }
 
-fn all(settings: &Settings) -> ConfigErrors {
+fn all(generation: &Generation) -> ConfigErrors {
     let at = ConfigPath::root().key("upstreams");
-    let upstreams = settings.upstreams.iter();
-    upstreams.flat_map(|(name, upstream)| upstream.warnings().under(&at.key(name))).collect()
+    let upstreams = generation.settings.upstreams.iter();
+    let upstreams = upstreams.flat_map(|(name, upstream)| upstream.warnings().under(&at.key(name)));
+    upstreams.chain(generation.warnings.clone()).collect()
 }
 
 /// One line each. The log has no room for the excerpts that `tidegate check` shows.

@@ -123,6 +123,7 @@ impl RouteConfig {
         };
         let mut spec = RouteSpec::new(name, place.clone(), serve);
         spec.summary = pattern.to_owned();
+        spec.mounts = pattern.strip_suffix("/**").map(Box::from).into_iter().collect();
         spec.policies = self.plugins;
         spec.limits = RouteLimits {
             body: self.limits.body,

@@ -22,6 +22,7 @@ mod pool;
 mod refresh;
 mod registry;
 mod retry;
+mod site;
 mod snapshot;
 mod state;
 mod sticky;
@@ -31,6 +32,7 @@ mod tls;
 mod ttl;
 mod upstreams;
 mod view;
+mod web;
 
 pub use admission::{Admitted, Overloaded};
 pub use balance::hash_on::{HashOn, hash_key};
@@ -52,3 +54,4 @@ pub use snapshot::{
     AddressSnapshot, BreakerSnapshot, CheckSnapshot, PoolSnapshot, SourceSnapshot, TargetSnapshot, TriesSnapshot,
 };
 pub use upstreams::{Task, Upstreams};
+pub use web::{Trust, Web};

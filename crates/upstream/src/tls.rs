@@ -69,7 +69,7 @@ fn check_name(name: &str, at: &ConfigPath) -> Result<(), ConfigError> {
     }
 }
 
-fn load_ca(path: &Path, at: &ConfigPath, contents: &mut DefaultHasher) -> Result<Arc<CaType>, ConfigError> {
+pub(crate) fn load_ca(path: &Path, at: &ConfigPath, contents: &mut DefaultHasher) -> Result<Arc<CaType>, ConfigError> {
     let certificates = read_certificates(path, at)?;
     let mut roots = rustls::RootCertStore::empty();
     for certificate in &certificates {

@@ -63,6 +63,7 @@ impl Draft {
         let mut spec = RouteSpec::new(name, ConfigPath::from("routes").index(index), served.by);
         spec.summary = summary(&conditions, &hosts, &paths);
         spec.params = paths.first().map(|path| path.names().map(Box::from).collect()).unwrap_or_default();
+        spec.mounts = paths.iter().filter_map(PathPattern::mount).collect();
         spec.policies.clone_from(&config.plugins);
         spec.limits = limits(config);
         let spec = own.hook(spec);

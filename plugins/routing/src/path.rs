@@ -75,6 +75,14 @@ impl PathPattern {
         self.segments.iter().filter_map(Segment::name).chain(self.rest.iter().filter_map(Option::as_deref))
     }
 
+    /// The path below which it serves everything, without a slash at the end; `None` for one that ends, or has
+    /// something variable before its open end.
+    pub(crate) fn mount(&self) -> Option<Box<str>> {
+        let fixed = self.segments.iter().all(|segment| segment.fixed().is_some());
+        let (before, _) = self.text.rsplit_once('/')?;
+        (self.rest.is_some() && fixed).then(|| before.into())
+    }
+
     /// Which of the captured parts have names: those that a match keeps.
     pub(crate) fn named(&self) -> Named {
         let ones = self.segments.iter().filter(|segment| matches!(segment, Segment::One(_)));

@@ -2,10 +2,13 @@
 
 use std::fmt::Write;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use serde_json::Value;
 use tidegate_config::Document;
-use tidegate_core::{Reply, RequestHead, Routed, Scheme};
+use tidegate_core::facts::{Identity, IdentityParts};
+use tidegate_core::{Asked, Params, Reply, RequestHead, Routed, Scheme};
 
 use crate::cli::routes::served_by;
 use crate::cli::{Explain, in_runtime, print, unusable};
@@ -27,7 +30,7 @@ pub(super) fn explain(gateway: &Gateway, asked: &Explain) -> ExitCode {
     };
     let head = request.head(asked, &listener);
     let mut text = String::new();
-    let found = tell(&mut text, &head, &generation, &document);
+    let found = tell(&mut text, &head, request.identity.as_ref(), &generation, &document);
     print(&text);
     if found { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -38,6 +41,7 @@ struct Request {
     authority: String,
     scheme: Scheme,
     headers: HeaderMap,
+    identity: Option<Identity>,
 }
 
 impl Request {
@@ -54,7 +58,8 @@ impl Request {
         let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let authority = uri.authority().map(|authority| authority.as_str()).or(named).unwrap_or("").to_owned();
         let scheme = if uri.scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http };
-        Ok(Self { uri, authority, scheme, headers })
+        let identity = asked.claims.as_deref().map(identity).transpose()?;
+        Ok(Self { uri, authority, scheme, headers, identity })
     }
 
     fn head<'a>(&'a self, asked: &'a Explain, listener: &'a str) -> RequestHead<'a> {
@@ -71,6 +76,25 @@ impl Request {
     }
 }
 
+/// Who the claims of a token are about.
+fn identity(claims: &str) -> Result<Identity, String> {
+    let claims = match serde_json::from_str(claims) {
+        Ok(Value::Object(claims)) => claims,
+        Ok(_) => return Err("--claims: write an object, such as '{\"sub\": \"u1\"}'".to_owned()),
+        Err(error) => return Err(format!("--claims: {error}")),
+    };
+    let words = |name: &str| -> Box<[Box<str>]> {
+        match claims.get(name) {
+            Some(Value::String(words)) => words.split_whitespace().map(Box::from).collect(),
+            Some(Value::Array(words)) => words.iter().filter_map(Value::as_str).map(Box::from).collect(),
+            _ => Box::default(),
+        }
+    };
+    let subject = claims.get("sub").and_then(Value::as_str).ok_or("--claims: `sub`, a string, is missing")?;
+    let (roles, scopes, subject) = (words("roles"), words("scope"), subject.into());
+    Ok(IdentityParts { subject, provider: "explain".into(), roles, scopes, claims, ..Default::default() }.into())
+}
+
 fn listener(generation: &Generation, asked: Option<&str>, scheme: Scheme) -> Result<String, String> {
     let listeners = &generation.settings.listeners;
     let names = || listeners.iter().map(|listener| listener.name()).collect::<Vec<_>>().join(", ");
@@ -85,7 +109,13 @@ fn listener(generation: &Generation, asked: Option<&str>, scheme: Scheme) -> Res
 }
 
 /// Tells the whole story; whether it ends at a route.
-fn tell(text: &mut String, head: &RequestHead<'_>, generation: &Generation, document: &Document) -> bool {
+fn tell(
+    text: &mut String,
+    head: &RequestHead<'_>,
+    identity: Option<&Identity>,
+    generation: &Generation,
+    document: &Document,
+) -> bool {
     let query = head.query.map(|query| format!("?{query}")).unwrap_or_default();
     line(
         text,
@@ -113,6 +143,7 @@ fn tell(text: &mut String, head: &RequestHead<'_>, generation: &Generation, docu
                 line(text, "param", &format!("{name} = {}", found.params.slice(index, path).unwrap_or_default()));
             }
             tell_route(text, route);
+            tell_plugins(text, route, &RequestHead { path, ..*head }, (&found.params, identity));
             true
         }
         Routed::Respond(reply) => {
@@ -154,6 +185,21 @@ fn tell_route(text: &mut String, route: &BuiltRoute) {
         parts.extend(limit.map(|limit| format!("{name} {limit:?}")));
     }
     line(text, "limits", &parts.join(", "));
+}
+
+/// What each plugin says it would do.
+fn tell_plugins(
+    text: &mut String,
+    route: &BuiltRoute,
+    head: &RequestHead<'_>,
+    (params, identity): (&Params, Option<&Identity>),
+) {
+    let asked = Asked { head: *head, route: &route.route, params, identity, at: SystemTime::now() };
+    for step in route.chain.steps() {
+        for (index, what) in step.link.explain(&asked).iter().enumerate() {
+            line(text, if index == 0 { step.plugin } else { "" }, what);
+        }
+    }
 }
 
 fn no_route(text: &mut String, reply: &Reply, generation: &Generation) {

@@ -97,6 +97,10 @@ struct Explain {
     /// The client's address.
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     client: std::net::IpAddr,
+    /// Who would be asking: the claims of a token, as JSON. `sub`, `roles` and `scope` are read from it.
+    /// Example: --claims '{"sub": "u1", "roles": ["admin"]}'
+    #[arg(long, value_name = "JSON")]
+    claims: Option<String>,
     /// The listener the request comes in by; default: the first whose TLS fits the URL's scheme.
     #[arg(long, value_name = "NAME")]
     listener: Option<String>,
@@ -146,7 +150,7 @@ fn check(gateway: &Gateway, asked: &Check) -> ExitCode {
         Ok(built) => built,
         Err(bad) => return unusable(&bad),
     };
-    let warnings = warnings::about(&generation.settings, &document);
+    let warnings = warnings::about(&generation, &document);
     if asked.strict && !warnings.is_empty() {
         return unusable(&warnings);
     }

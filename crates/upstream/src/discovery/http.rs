@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use http::uri::Scheme;
-use http::{HeaderValue, Uri, header};
+use http::{HeaderValue, header};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_http::RequestHeader;
 use tidegate_core::Clock;
@@ -17,6 +16,7 @@ use crate::client::{Answer, Client, ClientError};
 use crate::config::{Discovery, TargetConfig};
 use crate::dns::Dns;
 use crate::pool::Pool;
+use crate::site::Site;
 use crate::ttl::Schedule;
 
 /// Asks a URL every so often.
@@ -37,15 +37,6 @@ pub(super) struct Http {
     place: Option<(Vec<IpAddr>, Instant)>,
 }
 
-/// A URL, taken apart.
-struct Site {
-    tls: bool,
-    address: Address,
-    port: u16,
-    host: HeaderValue,
-    path: String,
-}
-
 /// Tags are kept and sent back, so they aren't to be just any length.
 const LONGEST_TAG: usize = 1024;
 
@@ -53,7 +44,7 @@ impl Http {
     pub(super) fn new(config: &Discovery, pool: &Pool) -> Self {
         Self {
             name: super::name(config),
-            site: Site::new(config.url.as_deref().unwrap_or_default()),
+            site: site(config.url.as_deref().unwrap_or_default()),
             // Most servers would have closed a connection by the time of the next question.
             client: Client::without_reuse(),
             dns: pool.dns.clone(),
@@ -70,7 +61,7 @@ impl Http {
     async fn ask(&mut self) -> Result<Vec<TargetConfig>, SourceError> {
         let addresses = self.addresses().await?;
         let site = self.site.as_ref().map_err(Clone::clone)?;
-        let head = site.request(self.tagged.as_ref().map(|(tag, _)| tag))?;
+        let head = question(site, self.tagged.as_ref().map(|(tag, _)| tag))?;
         let answer = self.connect(site, &addresses, head).await;
         let answer = answer.map_err(|error| SourceError::new(error.to_string()))?;
         let (status, tag) = (answer.head.status.as_u16(), answer.head.headers.get(header::ETAG).cloned());
@@ -157,37 +148,19 @@ impl Source for Http {
     }
 }
 
-impl Site {
-    fn new(url: &str) -> Result<Self, SourceError> {
-        let wrong = || SourceError::new("not a URL");
-        let uri: Uri = url.parse().map_err(|_| wrong())?;
-        let tls = uri.scheme() == Some(&Scheme::HTTPS);
-        let (host, authority) = (uri.host().ok_or_else(wrong)?, uri.authority().ok_or_else(wrong)?);
-        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let address: Address = format!("{host}:{port}").parse().map_err(|_| wrong())?;
-        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        let host = HeaderValue::try_from(authority.as_str()).map_err(|_| wrong())?;
-        Ok(Self { tls, address, port, host, path })
-    }
+fn site(url: &str) -> Result<Site, SourceError> {
+    url.parse().ok().and_then(|uri| Site::new(&uri)).ok_or_else(|| SourceError::new("not a URL"))
+}
 
-    fn request(&self, tag: Option<&HeaderValue>) -> Result<RequestHeader, SourceError> {
-        let wrong = |_| SourceError::new("not a URL");
-        let mut head = RequestHeader::build("GET", self.path.as_bytes(), None).map_err(wrong)?;
-        head.insert_header(header::HOST, &self.host).map_err(wrong)?;
-        head.insert_header(header::USER_AGENT, "tidegate-discovery").map_err(wrong)?;
-        head.insert_header(header::ACCEPT, "application/json, application/yaml;q=0.9, */*;q=0.1").map_err(wrong)?;
-        head.insert_header(header::CONNECTION, "close").map_err(wrong)?;
-        if let Some(tag) = tag {
-            head.insert_header(header::IF_NONE_MATCH, tag).map_err(wrong)?;
-        }
-        Ok(head)
+fn question(site: &Site, tag: Option<&HeaderValue>) -> Result<RequestHeader, SourceError> {
+    let wrong = |_| SourceError::new("not a URL");
+    let mut head = RequestHeader::build("GET", site.path.as_bytes(), None).map_err(wrong)?;
+    head.insert_header(header::HOST, &site.host).map_err(wrong)?;
+    head.insert_header(header::USER_AGENT, "tidegate-discovery").map_err(wrong)?;
+    head.insert_header(header::ACCEPT, "application/json, application/yaml;q=0.9, */*;q=0.1").map_err(wrong)?;
+    head.insert_header(header::CONNECTION, "close").map_err(wrong)?;
+    if let Some(tag) = tag {
+        head.insert_header(header::IF_NONE_MATCH, tag).map_err(wrong)?;
     }
-
-    /// Never empty: Pingora takes an empty name as an order not to verify the certificate.
-    fn sni(&self, ip: IpAddr) -> String {
-        match &self.address {
-            Address::Name(host) => host.host.clone(),
-            Address::Inet(_) | Address::Unix(_) => ip.to_string(),
-        }
-    }
+    Ok(head)
 }
