@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use tidegate::Gateway;
+use tidegate_auth::Auth;
 use tidegate_headers::Headers;
 use tidegate_ratelimit::RateLimit;
 use tidegate_routing::Routing;
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
         .router::<Routing>()
         // The order here is the order in which plugins see a request. Responses go back through it in reverse.
         .plugin::<RateLimit>()
+        .plugin::<Auth>()
         .plugin::<Headers>()
         .main() // tidegate run | check | explain | routes | schema | completions | version
 }

@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::Extensions;
 use pingora_proxy::Session;
 
 use crate::facts::{Facts, Identity, RequestId};
-use crate::{Connection, Error, Request, RequestHead, Result, Route};
+use crate::{Asked, Connection, Error, Request, RequestHead, Result, Route};
 
 /// The longest a plugin may wait for a body that it wants whole.
 const BODY_DEADLINE: Duration = Duration::from_secs(60);
@@ -45,6 +45,11 @@ impl<'a> Cx<'a> {
     pub fn param(&self, name: &str) -> Option<&str> {
         let index = self.route.params().iter().position(|param| &**param == name)?;
         self.request.params.slice(index, self.head().path)
+    }
+
+    /// The request as something to be decided about; `at` is the time of day.
+    pub fn asked(&self, at: SystemTime) -> Asked<'_> {
+        Asked { head: self.head(), route: self.route, params: &self.request.params, identity: self.identity(), at }
     }
 
     /// Everything known of the request.

@@ -1,0 +1,19 @@
+//! A name and a password with every request (RFC 7617).
+
+use std::sync::Arc;
+
+use tidegate_core::{BuildCx, ConfigErrors};
+
+use crate::config::Basic;
+use crate::plugin::Parts;
+use crate::verdict::Authenticator;
+
+/// The provider. Errors are relative to its own map.
+pub(crate) fn build(
+    _config: &Basic,
+    _name: &str,
+    _parts: &Parts,
+    _cx: &mut BuildCx<'_>,
+) -> Result<Arc<dyn Authenticator>, ConfigErrors> {
+    Err(ConfigErrors::new())
+}
