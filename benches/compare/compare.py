@@ -22,6 +22,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import job
+
 BODY = b"x" * 100 + b"\n"
 CLOCK = os.sysconf("SC_CLK_TCK")
 
@@ -97,9 +100,11 @@ http {{
   server {{
     listen 127.0.0.1:{port} backlog=1024; listen 127.0.0.2:{port} backlog=1024; listen 127.0.0.3:{port} backlog=1024;
     location / {{ default_type text/plain; return 200 "{body}\\n"; }}
+    location = {who} {{ default_type text/plain; return 200 "$http_x_user_id\\n"; }}
   }}
 }}
 """
+NGINX_BACKEND = NGINX_BACKEND.replace("{who}", job.WHO)
 
 NGINX_PROXY = """
 daemon off; worker_processes 1; pid {dir}/proxy.pid; error_log {dir}/proxy.err;
@@ -146,6 +151,7 @@ routing:
     - {{ name: bench, match: {{ path: "/v1/bench/{{id}}" }}, upstream: backend }}
 {headers}
 {limit}
+{auth}
 """
 
 ONE_TARGET = """upstreams: {{ backend: {{ targets: ["127.0.0.1:{backend}"] }} }}"""
@@ -182,15 +188,21 @@ class Proxy:
     """One proxy under test."""
 
     rate = None
+    # Of a client whom the proxy lets through.
+    headers = {}
+    load = []
 
     def __init__(self, name, args):
         self.name, self.args = name, args
-        if name.endswith("+limit"):
+        if name.endswith(LIMITED):
             self.rate = LOOSE
         self.port, self.admin = free_port(), free_port()
 
     def command(self, dir, backend):
         return [os.path.join(self.args.bin, "bare_pingora"), str(self.port), str(backend)]
+
+    def premise(self):
+        """Before the load: that it does what it is to be measured at."""
 
     def check(self, requests, dir):
         """The premise: what the proxy says it did for each request, it did."""
@@ -227,6 +239,9 @@ class Tidegate(Proxy):
     chain = False
     upstreams = ONE_TARGET
 
+    def auth(self, dir):
+        return ""
+
     def command(self, dir, backend):
         # Not beside the configuration, whose folder is watched.
         os.makedirs(os.path.join(dir, "logs"), exist_ok=True)
@@ -236,7 +251,7 @@ class Tidegate(Proxy):
         limit = TIDEGATE_LIMIT.format(rate=self.rate) if self.rate else ""
         upstreams = self.upstreams.format(backend=backend)
         text = TIDEGATE.format(
-            port=self.port, admin=self.admin, upstreams=upstreams, log=log, headers=headers, limit=limit
+            port=self.port, admin=self.admin, upstreams=upstreams, log=log, headers=headers, limit=limit, auth=self.auth(dir)
         )
         path = self.write(dir, f"{self.name}.yaml", text)
         return [os.path.join(self.args.bin, "tidegate"), "run", "--config", path]
@@ -255,7 +270,7 @@ class Tidegate(Proxy):
             limited = int(found.group(1)) if found else 0
             assert limited >= requests, f"{self.name}: {requests} requests, the limit saw {limited}"
         if self.chain:
-            deadline = time.monotonic() + 5
+            lines, deadline = 0, time.monotonic() + 5
             while time.monotonic() < deadline:
                 with open(self.log, "rb") as f:
                     lines = sum(block.count(b"\n") for block in iter(lambda: f.read(1 << 20), b""))
@@ -298,6 +313,56 @@ class TidegateThree(Tidegate):
         assert all(checked >= 2 for checked in checks), f"{self.name}: {checks} health checks"
 
 
+class Job(Proxy):
+    """One that does the gateway job."""
+
+    marks = ("x-content-type-options", "x-frame-options")
+
+    def __init__(self, name, args):
+        super().__init__(name, args)
+        self.tokens = args.tokens
+        self.headers = job.bearer(self.tokens.good[0])
+        self.load = ["-s", self.tokens.script]
+
+    def premise(self):
+        job.premise(self.name, self.port, self.tokens, self.marks)
+
+    def fill(self, template, backend, **more):
+        texts = {"issuer": job.ISSUER, "audience": job.AUDIENCE, "dir": self.tokens.dir, "rate": self.rate}
+        return template.format(port=self.port, backend=backend, **texts, **more)
+
+    def check(self, requests, dir):
+        job.logged(self.name, self.log, requests)
+
+
+class TidegateJob(Job, TidegateChain):
+    marks = ("x-request-id", *Job.marks)
+
+    def auth(self, dir):
+        return self.fill(job.TIDEGATE, 0)
+
+    def command(self, dir, backend):
+        return Tidegate.command(self, dir, backend)
+
+    def check(self, requests, dir):
+        Tidegate.check(self, requests, dir)
+
+
+class HaproxyJob(Job):
+    def command(self, dir, backend):
+        path = self.write(dir, f"{self.name}.cfg", self.fill(job.HAPROXY, backend))
+        self.log = os.path.join(dir, f"{self.name}-{self.port}.log")
+        return ["sh", "-c", f"exec haproxy -db -f {path} > {self.log}"]
+
+
+class EnvoyJob(Job):
+    def command(self, dir, backend):
+        self.log = os.path.join(dir, f"{self.name}-{self.port}.log")
+        path = self.write(dir, f"{self.name}.yaml", self.fill(job.ENVOY, backend, log=self.log))
+        quiet = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warn"]
+        return [job.envoy(), "-c", path, *quiet]
+
+
 def refuses_when_tight(kind, name, args, backend, dir):
     """The premise of a limit: with a tight one, requests are refused."""
     proxy = kind(name, args)
@@ -309,7 +374,7 @@ def refuses_when_tight(kind, name, args, backend, dir):
         connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
         statuses = []
         for _ in range(4 * TIGHT):
-            connection.request("GET", "/v1/bench/7")
+            connection.request("GET", "/v1/bench/7", headers=proxy.headers)
             answer = connection.getresponse()
             answer.read()
             statuses.append(answer.status)
@@ -329,13 +394,22 @@ KINDS = {
     "nginx+limit": Nginx,
     "haproxy": Haproxy,
     "haproxy+limit": Haproxy,
+    "tidegate+auth": TidegateJob,
+    "haproxy+job": HaproxyJob,
+    "envoy+job": EnvoyJob,
 }
+# Those that count requests against a limit.
+LIMITED = ("+limit", "+auth", "+job")
+
+
+def missing(name):
+    return name.startswith("haproxy") and not shutil.which("haproxy") or name.startswith("envoy") and not job.envoy()
 
 
 def one_request(proxy, chain):
     """The premise of every run: the backend's answer comes back whole, with the chain's marks if it has one."""
     connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
-    connection.request("GET", "/v1/bench/7")
+    connection.request("GET", "/v1/bench/7", headers=proxy.headers)
     answer = connection.getresponse()
     body = answer.read()
     assert answer.status == 200 and body == BODY, f"{proxy.name}: {answer.status} {body[:80]!r}"
@@ -345,8 +419,8 @@ def one_request(proxy, chain):
     connection.close()
 
 
-def wrk(port, seconds):
-    command = ["wrk", "-t1", "-c50", f"-d{seconds}s", f"http://127.0.0.1:{port}/v1/bench/7"]
+def wrk(proxy, seconds):
+    command = ["wrk", "-t1", "-c50", f"-d{seconds}s", *proxy.load, f"http://127.0.0.1:{proxy.port}/v1/bench/7"]
     if shutil.which("taskset") and os.cpu_count() > 1:
         command = ["taskset", "-c", "1"] + command
     out = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60).stdout
@@ -362,9 +436,10 @@ def measure(proxy, backend, dir, seconds):
     try:
         wait_for(proxy.port, process, proxy.name)
         one_request(proxy, isinstance(proxy, TidegateChain))
-        wrk(proxy.port, 1)
+        proxy.premise()
+        wrk(proxy, 1)
         before = cpu(process.pid)
-        requests = wrk(proxy.port, seconds)
+        requests = wrk(proxy, seconds)
         after = cpu(process.pid)
         proxy.check(requests, dir)
     finally:
@@ -373,9 +448,11 @@ def measure(proxy, backend, dir, seconds):
     return user, system, requests / seconds
 
 
-def keep_alive_requests(port, count):
-    request = b"GET /v1/bench/7 HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port), 60) as s:
+def keep_alive_requests(proxy, count):
+    fields = "".join(f"{name}: {value}\r\n" for name, value in proxy.headers.items())
+    head = f"GET /v1/bench/7 HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: bench\r\nAccept: */*\r\n{fields}\r\n"
+    request = head.encode()
+    with socket.create_connection(("127.0.0.1", proxy.port), 60) as s:
         stream = s.makefile("rb")
         for _ in range(count):
             s.sendall(request)
@@ -398,7 +475,7 @@ def instructions(proxy, backend, dir, few=300, many=1800):
         process = start(command, log)
         try:
             wait_for(proxy.port, process, f"{proxy.name} under callgrind")
-            keep_alive_requests(proxy.port, requests)
+            keep_alive_requests(proxy, requests)
         finally:
             stop(process, signal.SIGTERM)
         with open(out) as f:
@@ -414,12 +491,14 @@ def main():
     parser.add_argument("--callgrind", action="store_true", help="also count instructions (bare and tidegate)")
     parser.add_argument("--bin", default="target/release")
     args = parser.parse_args()
-    for tool in ("nginx", "wrk") + (("valgrind",) if args.callgrind else ()):
+    for tool in ("nginx", "openssl", "wrk") + (("valgrind",) if args.callgrind else ()):
         if not shutil.which(tool):
             sys.exit(f"{tool} is missing: install it with your package manager")
-    names = [name for name in args.only.split(",") if not name.startswith("haproxy") or shutil.which("haproxy")]
+    names = [name for name in args.only.split(",") if not missing(name)]
     dir = tempfile.mkdtemp(prefix="tidegate-bench-")
     os.chmod(dir, 0o755)
+    os.mkdir(os.path.join(dir, "tokens"))
+    args.tokens = job.Tokens(os.path.join(dir, "tokens"))
     backend = free_port()
     with open(os.path.join(dir, "backend.conf"), "w") as f:
         f.write(NGINX_BACKEND.format(dir=dir, port=backend, body="x" * 100))
@@ -434,7 +513,7 @@ def main():
 
 
 def report(names, args, backend, dir):
-    for name in (name for name in names if name.endswith("+limit")):
+    for name in (name for name in names if name.endswith(LIMITED)):
         refuses_when_tight(KINDS[name], name, args, backend, dir)
     results = {name: [] for name in names}
     for round in range(args.rounds):
@@ -459,6 +538,7 @@ def report(names, args, backend, dir):
     if three and plain:
         ratio = statistics.median(sum(a[:2]) / sum(b[:2]) for a, b in zip(three, plain))
         print(f"three checked targets cost {100 * (ratio - 1):+.1f}% of CPU per request over one; at most +2% is meant")
+    job.verdict(results)
     if args.callgrind:
         print(f"\n{'proxy':20} {'instructions/req':>16} {'of bare':>8}")
         first = None

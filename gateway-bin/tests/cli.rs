@@ -235,3 +235,100 @@ fn run_on_an_address_that_is_taken_names_the_place() {
     assert_eq!(run.code, 2);
     assert!(run.err.contains("listeners[0]") && run.err.contains(&address.to_string()), "{}", run.err);
 }
+
+const DECIDED: &str = r#"
+listeners: [{ bind: "127.0.0.1:0" }]
+upstreams: { docs: { targets: ["127.0.0.1:3002"] } }
+auth:
+  providers: [{ jwt: { keys: [{ secret: "a secret of 32 bytes, or longer than that", algorithms: [HS256] }] } }]
+  acl:
+    docs: { entries: { "doc:7": { ann: [read] } } }
+    shared: { store: { name: shared } }
+  statements:
+    - { name: readers, effect: allow, actions: [get], resources: ["/docs/*"] }
+  cedar:
+    inline: |
+      @id("staff")
+      permit(principal in Role::"staff", action, resource);
+      @id("night")
+      forbid(principal, action, resource) when { context.client.isInRange(ip("10.9.0.0/16")) };
+stores: { shared: { redis: "redis://127.0.0.1:1" } }
+routing:
+  routes:
+    - name: docs
+      match: { path: "/docs/{id}" }
+      upstream: docs
+      plugins:
+        auth:
+          require:
+            roles: [staff, admin]
+            scopes: ["docs:read"]
+            params: { id: doc }
+            acl: { list: docs, resource: "doc:{id}" }
+            statements: true
+            cedar: {}
+    - name: shared
+      match: { path: "/shared/{id}" }
+      upstream: docs
+      plugins: { auth: { require: { acl: { list: shared, resource: "doc:{id}" } } } }
+"#;
+
+/// What `explain` says that the auth plugin would do.
+fn explained(args: &[&str]) -> String {
+    let run = Config::new(DECIDED).run(&[&["explain"], args].concat());
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "{}", run.out);
+    let told = run.out.lines().skip_while(|line| !line.starts_with("auth "));
+    told.map(str::trim).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn explain_says_which_rule_allows_and_which_denies() {
+    let ann = r#"{"sub": "ann", "roles": ["staff"], "scope": "docs:read x", "doc": 7}"#;
+    assert_eq!(
+        explained(&["GET", "/docs/7", "--claims", ann]),
+        "auth     require one role of [staff, admin]: identity has [staff]: allowed
+require scopes [docs:read]: identity has [docs:read, x]: allowed
+require {id} = claim doc: allowed
+acl docs: read on \"doc:7\": allowed
+statements: get on /docs/7: statement `readers` allows it: allowed
+cedar: Action::\"get\" on Route::\"docs\": permitted by policy `staff`: allowed
+together: allowed"
+    );
+    let denied = explained(&["PUT", "/docs/8", "--claims", ann, "--client", "10.9.1.1"]);
+    for line in [
+        "require {id} = claim doc: denied",
+        "acl docs: write on \"doc:8\": denied",
+        "statements: put on /docs/8: no statement allows it: denied",
+        "cedar: Action::\"put\" on Route::\"docs\": forbidden by policy `night`: denied",
+        "together: denied",
+    ] {
+        assert!(denied.lines().any(|told| told == line), "{line} is missing:\n{denied}");
+    }
+}
+
+#[test]
+fn explain_without_claims_says_what_would_be_required() {
+    let told = explained(&["GET", "/docs/7"]);
+    assert!(told.starts_with("auth     401: "), "{told}");
+    for line in ["require one role of [staff, admin]", "require scopes [docs:read]", "acl docs: read on \"doc:7\""] {
+        assert!(told.lines().any(|said| said == line), "{line} is missing:\n{told}");
+    }
+    assert!(!told.contains("together"), "{told}");
+}
+
+#[test]
+fn explain_asks_no_store() {
+    let told = explained(&["GET", "/shared/7", "--claims", r#"{"sub": "ann"}"#]);
+    assert!(told.contains("acl shared: read on \"doc:7\": would ask store shared for acl:…"), "{told}");
+    assert!(told.ends_with("together: allowed, unless those who would be asked deny"), "{told}");
+}
+
+#[test]
+fn explain_refuses_claims_that_are_none() {
+    let config = Config::new(DECIDED);
+    for claims in ["", "[]", "{}", r#"{"sub": 7}"#, r#"{"sub": "#] {
+        let run = config.run(&["explain", "GET", "/docs/7", "--claims", claims]);
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{claims}");
+        assert!(run.err.contains("--claims"), "{claims}: {}", run.err);
+    }
+}

@@ -18,6 +18,7 @@ pub struct BuildCx<'a> {
     tasks: &'a mut Vec<Task>,
     listeners: &'a [String],
     http: Option<&'a dyn MakeHttp>,
+    redacted: Option<&'a mut Vec<String>>,
     dry: bool,
 }
 
@@ -41,6 +42,7 @@ impl<'a> BuildCx<'a> {
             tasks,
             listeners: &[],
             http: None,
+            redacted: None,
             dry: false,
         }
     }
@@ -61,6 +63,13 @@ impl<'a> BuildCx<'a> {
 
     #[doc(hidden)]
     #[must_use]
+    pub fn with_redacted(mut self, redacted: &'a mut Vec<String>) -> Self {
+        self.redacted = Some(redacted);
+        self
+    }
+
+    #[doc(hidden)]
+    #[must_use]
     pub fn dry(mut self, dry: bool) -> Self {
         self.dry = dry;
         self
@@ -76,6 +85,13 @@ impl<'a> BuildCx<'a> {
     pub fn http(&self, ca: Option<&Path>) -> Result<Http, ConfigError> {
         let http = self.http.ok_or_else(|| ConfigError::at("", "this gateway makes no requests of its own"))?;
         http.make(ca)
+    }
+
+    /// Has the access log hide the values of query parameters and header fields of this name, beside those that it
+    /// always hides: where the configuration says that a secret is. A name needs a letter or a digit.
+    pub fn redact(&mut self, name: &str) {
+        let names = self.redacted.iter_mut().filter(|_| name.bytes().any(|byte| byte.is_ascii_alphanumeric()));
+        names.for_each(|names| names.push(name.to_owned()));
     }
 
     /// The names of the gateway's listeners; empty when they could not be read, which is reported already.

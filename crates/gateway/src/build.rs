@@ -105,12 +105,14 @@ pub(crate) fn build(
         errors.collect(router_kind.build(&section, &mut table, &mut cx))
     };
     let mut sections = Vec::new();
+    let mut redacted = Vec::new();
     for kind in &parts.plugins {
         let cx = BuildCx::new(kind.name(), &parts.clock, &parts.metrics, &stores, kept, &mut tasks);
-        let mut cx = cx.with_listeners(&listeners).with_http(&http).dry(dry);
+        let mut cx = cx.with_listeners(&listeners).with_http(&http).with_redacted(&mut redacted).dry(dry);
         sections.extend(errors.collect(build_section(kind.as_ref(), root, &mut cx)));
     }
-    let Some(settings) = settings else { return Err(errors) };
+    let Some(mut settings) = settings else { return Err(errors) };
+    settings.access_log.redact(redacted);
     let previous = before.map(|before| &before.upstreams);
     let upstreams = Upstreams::build(&settings.upstreams, previous, &parts.metrics, &parts.clock);
     let upstreams = errors.collect(upstreams.map_err(|e| e.under(&"upstreams".into())));
@@ -246,23 +248,8 @@ fn unknown_sections(parts: &Parts, router: &dyn RouterKind, root: &RawConfig, er
     let plugins = parts.plugins.iter().map(|plugin| plugin.name());
     let known: Vec<&str> = SECTIONS.into_iter().chain([router.name()]).chain(plugins).collect();
     for (key, _) in root.entries().filter(|(key, _)| !known.contains(key)) {
-        errors.push(unknown("section", key, &root.path().key(key), &known));
+        errors.push(ConfigError::unknown(root.path().key(key), "section", key, &known).about_key());
     }
-}
-
-/// "unknown section `x`", with the nearest valid name.
-pub(crate) fn unknown(what: &str, name: &str, path: &ConfigPath, known: &[&str]) -> ConfigError {
-    let near = known.iter().map(|known| (strsim::osa_distance(name, known), *known)).min();
-    let near = near.filter(|(distance, known)| *distance <= known.len().max(name.len()) / 3 + 1);
-    let list = match known.is_empty() {
-        true => "there is none".to_owned(),
-        false => format!("there are: {}", known.join(", ")),
-    };
-    let help = match near {
-        Some((_, near)) => format!("did you mean `{near}`? {list}"),
-        None => list,
-    };
-    ConfigError::at(path, format!("unknown {what} `{name}`")).help(help).about_key()
 }
 
 fn unique_names(table: &RouteTable, router: &str, errors: &mut ConfigErrors) {
@@ -338,7 +325,7 @@ impl Builder<'_> {
     fn unknown_policies(&self, policies: &BTreeMap<String, RawConfig>, errors: &mut ConfigErrors) {
         let known: Vec<&str> = self.sections.iter().map(|section| section.name).collect();
         for (name, policy) in policies.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
-            errors.push(unknown("plugin", name, policy.path(), &known));
+            errors.push(ConfigError::unknown(policy.path(), "plugin", name, &known).about_key());
         }
     }
 
@@ -362,7 +349,7 @@ impl Builder<'_> {
     fn pool(&self, name: &str, path: &ConfigPath) -> Result<Arc<Pool>, ConfigError> {
         self.upstreams.get(name).cloned().ok_or_else(|| {
             let known: Vec<&str> = self.settings.upstreams.keys().map(String::as_str).collect();
-            unknown("upstream", name, path, &known)
+            ConfigError::unknown(path, "upstream", name, &known)
         })
     }
 }

@@ -161,12 +161,12 @@ pub(crate) fn mount(
     route: &Route,
 ) -> Result<Arc<dyn Endpoint>, ConfigErrors> {
     let Some(offer) = offers.iter().find(|offer| offer.name() == name) else {
+        if offers.is_empty() {
+            let error = ConfigError::at(config.path(), format!("no endpoint is called `{name}`"));
+            return Err(error.help("no plugin of this gateway offers an endpoint").into());
+        }
         let known: Vec<_> = offers.iter().map(EndpointOffer::name).collect();
-        let help = match known.is_empty() {
-            true => "no plugin of this gateway offers an endpoint".to_owned(),
-            false => format!("there are: {}", known.join(", ")),
-        };
-        return Err(ConfigError::at(config.path(), format!("no endpoint is called `{name}`")).help(help).into());
+        return Err(ConfigError::unknown(config.path(), "endpoint", name, &known).into());
     };
     offer.make(config, route)
 }

@@ -82,6 +82,38 @@ pub struct TlsConfig {
     /// How long a TLS handshake may take. Default: 10s.
     #[serde(default = "head_timeout")]
     pub handshake_timeout: Duration,
+    /// Whether clients show certificates of their own. Default: they aren't asked.
+    #[serde(default)]
+    pub client_auth: Option<ClientAuthConfig>,
+}
+
+/// Certificates of clients, checked in the handshake. Sessions are not resumed on such a listener, so that a
+/// certificate is checked for each connection. Files are read at the start.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientAuthConfig {
+    /// `require`: a client without one doesn't get in. `optional`: it does, and is nobody; one that doesn't hold ends the
+    /// handshake all the same. Default: `require`.
+    #[serde(default)]
+    pub mode: ClientAuthMode,
+    /// The PEM file with the authorities whose certificates are taken.
+    pub ca: PathBuf,
+    /// PEM files with revocation lists (RFC 5280 section 5) of all authorities on the way from a client's certificate to
+    /// `ca`: what is on one, or on none that could be known, is refused, and so is everything once a list has expired.
+    /// Default: none, and nothing is revoked.
+    #[serde(default)]
+    pub crl: Vec<PathBuf>,
+}
+
+/// Whether a client must show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientAuthMode {
+    /// It must.
+    #[default]
+    Require,
+    /// It may.
+    Optional,
 }
 
 /// A certificate and its key.

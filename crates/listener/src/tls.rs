@@ -1,12 +1,15 @@
 //! TLS: certificates by name, and the handshake.
 
+mod client_auth;
+
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{Acceptor, ClientHello};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{Acceptor, ClientHello, NoClientAuth, NoServerSessionStorage};
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection, SupportedProtocolVersion};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -40,9 +43,15 @@ impl Tls {
     pub(crate) fn new(config: &TlsConfig, protocols: &[Protocol]) -> Result<Self, ConfigErrors> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut errors = ConfigErrors::new();
+        let verifier = match &config.client_auth {
+            Some(auth) => client_auth::verifier(auth, &provider).map_err(|e| e.under(&"tls.client_auth".into())),
+            None => Ok(Arc::new(NoClientAuth) as Arc<dyn ClientCertVerifier>),
+        };
+        let terms = errors.collect(verifier).map(|verifier| Terms { config, verifier, protocols, provider });
+        let Some(terms) = terms else { return Err(errors) };
         let mut loaded = Vec::new();
         for (index, certificate) in config.certificates.iter().enumerate() {
-            let read = read_certificate(certificate, config.min_version, protocols, &provider);
+            let read = read_certificate(certificate, &terms);
             let base = format!("tls.certificates[{index}]").as_str().into();
             loaded.extend(errors.collect(read.map_err(|error| error.under(&base))));
         }
@@ -95,23 +104,26 @@ fn no_certificate() -> ConfigError {
         .help("add { cert: site.pem, key: site.key }")
 }
 
+/// What all certificates of a listener are used with.
+struct Terms<'a> {
+    config: &'a TlsConfig,
+    verifier: Arc<dyn ClientCertVerifier>,
+    protocols: &'a [Protocol],
+    provider: Arc<CryptoProvider>,
+}
+
 struct Certificate {
     names: Vec<Box<str>>,
     config: Arc<ServerConfig>,
 }
 
-fn read_certificate(
-    files: &CertificateConfig,
-    min_version: TlsVersion,
-    protocols: &[Protocol],
-    provider: &Arc<CryptoProvider>,
-) -> Result<Certificate, ConfigErrors> {
+fn read_certificate(files: &CertificateConfig, terms: &Terms<'_>) -> Result<Certificate, ConfigErrors> {
     let mut errors = ConfigErrors::new();
     let chain = errors.collect(read_chain(&files.cert));
     let key = errors.collect(read_key(&files.key));
     let (Some(chain), Some(key)) = (chain, key) else { return Err(errors) };
     let names = names(&chain, &files.cert)?;
-    let config = server_config(chain, key, min_version, protocols, provider)
+    let config = server_config(chain, key, terms)
         .map_err(|error| ConfigError::at("key", format!("does not go with {}: {error}", files.cert.display())))?;
     Ok(Certificate { names, config: Arc::new(config) })
 }
@@ -119,21 +131,25 @@ fn read_certificate(
 fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-    min_version: TlsVersion,
-    protocols: &[Protocol],
-    provider: &Arc<CryptoProvider>,
+    terms: &Terms<'_>,
 ) -> Result<ServerConfig, rustls::Error> {
-    let versions: &[&SupportedProtocolVersion] = match min_version {
+    let versions: &[&SupportedProtocolVersion] = match terms.config.min_version {
         TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsVersion::Tls13 => &[&rustls::version::TLS13],
     };
-    let mut config = ServerConfig::builder_with_provider(provider.clone())
+    let mut config = ServerConfig::builder_with_provider(terms.provider.clone())
         .with_protocol_versions(versions)?
-        .with_no_client_auth()
+        .with_client_cert_verifier(terms.verifier.clone())
         .with_single_cert(chain, key)?;
-    config.alpn_protocols = protocols.iter().filter_map(|protocol| alpn(*protocol)).collect();
-    // One ticket key per certificate: a session of one name can't be resumed under another.
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.alpn_protocols = terms.protocols.iter().filter_map(|protocol| alpn(*protocol)).collect();
+    if terms.config.client_auth.is_some() {
+        // A resumed session would bring in a certificate that has expired or was revoked since.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    } else {
+        // One ticket key per certificate: a session of one name can't be resumed under another.
+        config.ticketer = aws_lc_rs::Ticketer::new()?;
+    }
     Ok(config)
 }
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, date_time_ymd,
 };
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
@@ -26,6 +26,7 @@ pub struct Leaf {
     pub cert: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
+    serial: Vec<u8>,
 }
 
 /// A new authority that nobody trusts but the kit's clients, and what a test tells to.
@@ -66,12 +67,36 @@ impl Certs {
         self.sign(names, params)
     }
 
-    fn sign(&self, names: &[&str], params: CertificateParams) -> Leaf {
+    /// A list of the certificates that are revoked, PEM, good until 2100. To be asked for again after each one more.
+    pub fn revoked(&self, leaves: &[&Leaf]) -> PathBuf {
+        let revoked = leaves.iter().map(|leaf| RevokedCertParams {
+            serial_number: leaf.serial.clone().into(),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(2100, 1, 1),
+            crl_number: 1_u64.into(),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&*self.ca).expect("a list");
+        let path = self.dir.path().join("revoked.pem");
+        std::fs::write(&path, list.pem().expect("PEM")).expect("the list is written");
+        path
+    }
+
+    fn sign(&self, names: &[&str], mut params: CertificateParams) -> Leaf {
         let key = KeyPair::generate().expect("a key");
+        let serial = serial_of(&key);
+        params.serial_number = Some(serial.clone().into());
         let cert = params.signed_by(&key, &*self.ca).expect("a certificate");
         let stem = names.first().expect("a name").replace(['*', ':'], "_");
         let file = |extension: &str| self.dir.path().join(format!("{stem}.{extension}"));
-        let leaf = Leaf { cert: file("pem"), key: file("key") };
+        let leaf = Leaf { cert: file("pem"), key: file("key"), serial };
         std::fs::write(&leaf.cert, cert.pem()).expect("the certificate is written");
         std::fs::write(&leaf.key, key.serialize_pem()).expect("the key is written");
         leaf
@@ -141,6 +166,14 @@ fn params(names: &[&str]) -> CertificateParams {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     params.use_authority_key_identifier_extension = true;
     params
+}
+
+/// Positive, and unlike any other, as the key is.
+fn serial_of(key: &KeyPair) -> Vec<u8> {
+    let raw = key.public_key_raw();
+    let mut serial = raw[raw.len() - 16..].to_vec();
+    serial[0] = serial[0] & 0x7f | 1;
+    serial
 }
 
 fn named(common: &str) -> DistinguishedName {

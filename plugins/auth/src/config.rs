@@ -31,7 +31,7 @@ pub use jwt::{Algorithm, Discovery, Jwks, Jwt, JwtKey, KeySource};
 pub use policy::{AclRule, CedarAttributes, CedarRule, MethodRule, Mode, Policy, Require};
 pub use revocation::{OnStoreError, Revocation, RevocationMode};
 pub use service::Service;
-pub use source::Source;
+pub use source::{Source, Yes};
 
 use text::given;
 

@@ -47,6 +47,11 @@ pub(crate) trait Authenticator: Send + Sync {
     fn scheme(&self) -> Option<Scheme> {
         None
     }
+
+    /// What operators can know of it: how old its keys are, when each was used last. Never a secret.
+    fn state(&self) -> Option<serde_json::Value> {
+        None
+    }
 }
 
 /// How a client can be asked for a proof.
@@ -63,6 +68,9 @@ pub(crate) enum Scheme {
 pub(crate) enum Verdict {
     /// Nothing that it is for.
     Nothing,
+    /// Something that looks like another provider's: no token of this form, or of another issuer. The next one is asked;
+    /// if nobody takes it, the first of these refusals is the answer: what was sent proves nothing.
+    NotMine(Refusal),
     /// Somebody.
     Proved(Proved),
     /// Something that proves nothing.
@@ -90,7 +98,8 @@ pub(crate) struct Mark {
     pub(crate) session: Option<Id>,
     /// `iat`, in seconds since 1970; 0 where it has none.
     pub(crate) issued: u64,
-    /// `exp`, in seconds since 1970.
+    /// Until when it is taken, in seconds since 1970: `exp`, and by how much clocks may differ. A revocation is kept as
+    /// long.
     pub(crate) expires: u64,
 }
 
@@ -100,9 +109,10 @@ impl Mark {
         Id::hash(&[b"jti", jti.as_bytes()])
     }
 
-    /// By which a token without `jti` is revoked.
-    pub(crate) fn of_token(token: &str) -> Id {
-        Id::hash(&[b"token", token.as_bytes()])
+    /// By which a token without `jti` is revoked. `signed` is what the signature is of, header and claims: an ECDSA
+    /// signature can be changed into another good one by whoever has it.
+    pub(crate) fn of_token(signed: &str) -> Id {
+        Id::hash(&[b"token", signed.as_bytes()])
     }
 
     /// By which all tokens of a subject are.
@@ -143,9 +153,33 @@ pub(crate) enum Reason {
     Unknown,
     /// Another service said no.
     Declined,
+    /// It came by a cookie, would change something, and doesn't repeat the CSRF cookie: 403, not 401.
+    Csrf,
 }
 
 impl Reason {
+    /// All of them, each at the place of its number.
+    pub(crate) const ALL: [Self; 18] = [
+        Self::Missing,
+        Self::Ambiguous,
+        Self::Malformed,
+        Self::Algorithm,
+        Self::UnknownKey,
+        Self::Signature,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::Lifetime,
+        Self::Issuer,
+        Self::Audience,
+        Self::Type,
+        Self::Claims,
+        Self::Revoked,
+        Self::Inactive,
+        Self::Unknown,
+        Self::Declined,
+        Self::Csrf,
+    ];
+
     /// As logs and metrics have it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -166,6 +200,7 @@ impl Reason {
             Reason::Inactive => "inactive",
             Reason::Unknown => "unknown",
             Reason::Declined => "declined",
+            Reason::Csrf => "csrf",
         }
     }
 }
@@ -206,4 +241,18 @@ pub(crate) struct Failure {
     pub(crate) code: &'static str,
     /// For the log.
     pub(crate) detail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_have_places_of_their_own_and_names_of_their_own() {
+        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place, "{reason:?}");
+        }
+        let names: std::collections::BTreeSet<_> = Reason::ALL.into_iter().map(Reason::as_str).collect();
+        assert_eq!(names.len(), Reason::ALL.len());
+    }
 }

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use tidegate::{ConfigSource, Gateway};
+use tidegate_auth::Auth;
 use tidegate_headers::Headers;
 use tidegate_ratelimit::RateLimit;
 use tidegate_routing::Routing;
-use tidegate_testkit::{Client, H2Client, call};
+use tidegate_testkit::{Client, H2Client, call, certs};
 
 use crate::support::{CameFrom, GRPC, HOST, folder, names, start};
 
@@ -35,7 +36,8 @@ async fn whole_configurations_in_the_manual_are_good() {
             let yaml: String = block.lines().map(|line| line.get(indent..).unwrap_or("").to_owned() + "\n").collect();
             if yaml.contains("listeners:") {
                 found += 1;
-                let gateway = Gateway::new().router::<Routing>().plugin::<RateLimit>().plugin::<Headers>();
+                let gateway =
+                    Gateway::new().router::<Routing>().plugin::<RateLimit>().plugin::<Auth>().plugin::<Headers>();
                 gateway.check_strict(&ConfigSource::yaml(&*yaml)).unwrap_or_else(|error| panic!("{page}:\n{error}"));
             }
         }
@@ -53,6 +55,32 @@ async fn every_example_on_the_page_about_upstreams_is_good() {
         let gateway = Gateway::new().router::<Routing>();
         let whole = format!("{example}\nlisteners: [{{ bind: \"127.0.0.1:0\" }}]\nrouting: {{ routes: [] }}\n");
         gateway.check_strict(&ConfigSource::yaml(whole)).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+#[tokio::test]
+async fn every_example_on_the_page_about_identities_is_good() {
+    let page = std::fs::read_to_string(folder().join("../docs/auth.md")).expect("the page");
+    let examples: Vec<_> = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(examples.len() >= 15, "{}", examples.len());
+    let (state, authority) = (tempfile::tempdir().expect("a folder"), certs());
+    let site = authority.leaf(&["example.com"]);
+    for (from, name) in [(&site.cert, "site.pem"), (&site.key, "site.key"), (&authority.ca(), "clients.pem")] {
+        std::fs::copy(from, state.path().join(name)).expect("copied");
+    }
+    for example in examples {
+        let mut whole = example.replace("${TLS_DIR:-tls}", &state.path().to_string_lossy());
+        whole = whole.replace("${STATE_DIRECTORY}", &state.path().to_string_lossy());
+        for (section, default) in [
+            ("listeners", "[{ bind: \"127.0.0.1:0\" }]"),
+            ("routing", "{ routes: [{ name: all, reply: { body: hi }, plugins: { auth: require } }] }"),
+        ] {
+            if !whole.lines().any(|line| line.starts_with(&format!("{section}:"))) {
+                whole.push_str(&format!("{section}: {default}\n"));
+            }
+        }
+        let gateway = Gateway::new().router::<Routing>().plugin::<RateLimit>().plugin::<Auth>().plugin::<Headers>();
+        gateway.check_strict(&ConfigSource::yaml(&*whole)).unwrap_or_else(|error| panic!("{error}\n{whole}"));
     }
 }
 
@@ -259,6 +287,48 @@ async fn ratelimit_counts_logins_by_themselves_and_needs_no_store_to_do_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn people_log_in_and_programs_bring_keys_as_the_file_says() {
+    let example = start("auth").await;
+    let ask = async |method: Method, path: &str, field: &str, value: &str| {
+        example.send("http", call(method, path).host(HOST).header(field, value)).await
+    };
+    let post = async |path: &str, body: serde_json::Value| {
+        let call = call(Method::POST, path).host(HOST).header("Content-Type", "application/json");
+        example.send("http", call.body(body.to_string())).await
+    };
+    let told = || example.upstream(3000).requests().pop().expect("a request");
+
+    let account = serde_json::json!({ "name": "ada", "password": "a long enough sentence" });
+    let ada = post("/auth/signup", account.clone()).await.expect(201).json()["id"].as_str().expect("an id").to_owned();
+    let login = post("/auth/login", account).await.expect(200).json();
+    let bearer = format!("Bearer {}", login["access_token"].as_str().expect("a token"));
+    for (method, path, status) in [
+        (Method::GET, "/v1/docs/1", 200),
+        (Method::PUT, "/v1/docs/1", 403),
+        (Method::GET, "/v1/admin/x", 403),
+        (Method::GET, &format!("/v1/profiles/{ada}"), 200),
+        (Method::GET, "/v1/profiles/bob", 403),
+        (Method::POST, "/v1/reports/1", 401),
+        (Method::GET, "/v1/search", 200),
+    ] {
+        ask(method.clone(), path, "Authorization", &bearer).await.expect(status);
+    }
+    assert_eq!((told().header("x-user-id"), told().header("x-user-roles")), (Some(ada.as_str()), Some("user")));
+    ask(Method::GET, "/v1/search", "X-User-ID", "root").await.expect(200);
+    assert_eq!(told().header("x-user-id"), None);
+    ask(Method::GET, "/v1/search", "Authorization", "Bearer nonsense").await.expect(401);
+    example.get("http", "/v1/docs/1").await.expect(401);
+
+    ask(Method::POST, "/v1/reports/1", "X-API-Key", "ci.only-for-this-example-0123456789").await.expect(200);
+    assert_eq!(told().header("x-user-id"), Some("ci"));
+    let keys = example.get("http", "/.well-known/jwks.json").await.expect(200).json();
+    assert!(!keys["keys"].as_array().expect("a list").is_empty(), "{keys}");
+    ask(Method::POST, "/auth/logout", "Authorization", &bearer).await.expect(204);
+    let gone = ask(Method::GET, "/v1/docs/1", "Authorization", &bearer).await.expect(401);
+    assert_eq!(gone.json()["code"], "token_revoked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn included_files_are_one_configuration() {
     let example = start("several-files").await;
     example.get("main", "/users/1").await.came_from(&[3001], "/users/1");
@@ -275,6 +345,7 @@ async fn everything_serves_a_request_through_every_plugin() {
     let answer = example.tls("https", "api.example.com", "/v2/things").await;
     assert_eq!(answer.header("x-route"), Some("v2"), "{answer:#?}");
     answer.came_from(&[4000, 4001], "/v2/things");
+    example.tls("https", "example.com", "/builds/7").await.expect(401);
     let ping = example.tls("https", "example.com", "/ping").await.expect(200);
     assert!(!ping.headers.has("x-content-type-options"), "this route turned the plugin off: {ping:#?}");
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use http::Method;
 use tempfile::TempDir;
 use tidegate::{ConfigSource, Gateway, Running};
+use tidegate_auth::Auth;
 use tidegate_headers::Headers;
 use tidegate_ratelimit::RateLimit;
 use tidegate_routing::Routing;
@@ -88,7 +89,9 @@ async fn try_start(name: &str) -> Result<Example, String> {
     let leaf = certs.leaf(&["example.com", "*.example.com"]);
     std::fs::copy(&leaf.cert, folder.path().join("site.pem")).expect("copied");
     std::fs::copy(&leaf.key, folder.path().join("site.key")).expect("copied");
-    std::fs::create_dir(folder.path().join("parts")).expect("a folder");
+    for part in ["parts", "state"] {
+        std::fs::create_dir(folder.path().join(part)).expect("a folder");
+    }
     let file = |name: &str| std::fs::read_to_string(self::folder().join(name)).expect("an example");
     for part in ["parts/upstreams.yaml", "parts/targets.yaml"] {
         let text = freed(&file(part), &mut upstreams).await;
@@ -97,6 +100,7 @@ async fn try_start(name: &str) -> Result<Example, String> {
 
     let mut text = freed(&file(&format!("{name}.yaml")), &mut upstreams).await;
     text = text.replace("${TLS_DIR:-tls}", &folder.path().to_string_lossy());
+    text = text.replace("${STATE_DIRECTORY:-/var/lib/tidegate}", &folder.path().join("state").to_string_lossy());
     text = text.replace("${PARTS:-conf/parts}", &folder.path().join("parts").to_string_lossy());
     // Nobody's: a Redis that happens to run on this machine has no part in it.
     text = text.replace("${REDIS_HOST:-127.0.0.1}:6379", &free_address());
@@ -111,7 +115,7 @@ async fn try_start(name: &str) -> Result<Example, String> {
     text = text.replace("\naccess_log: {", &format!("\naccess_log: {{ to: {{ file: {log:?} }},"));
     let path = folder.path().join("tidegate.yaml");
     std::fs::write(&path, &text).expect("written");
-    let gateway = Gateway::new().router::<Routing>().plugin::<RateLimit>().plugin::<Headers>();
+    let gateway = Gateway::new().router::<Routing>().plugin::<RateLimit>().plugin::<Auth>().plugin::<Headers>();
     let gateway = gateway.start(ConfigSource::file(path)).await.map_err(|error| error.to_string())?;
     Ok(Example { text, gateway, upstreams, certs, _folder: folder })
 }

@@ -1,6 +1,8 @@
 //! Stories of the program itself, and of other programs beside it.
 
+mod alerts;
 mod applications;
+mod auth;
 mod memory;
 mod reload;
 mod shutdown;

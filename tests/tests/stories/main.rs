@@ -2,6 +2,7 @@
 
 mod balancing;
 mod client_address;
+mod client_certificates;
 mod connections;
 mod discovery;
 mod embedding;
@@ -9,6 +10,8 @@ mod errors;
 mod hedge;
 mod hooks;
 mod http10;
+mod identity;
+mod identity_provider;
 mod limits;
 mod logs;
 mod metrics;
@@ -28,6 +31,7 @@ mod upstream_admin;
 mod upstream_faults;
 mod upstreams;
 
+use tidegate_auth::Auth;
 use tidegate_headers::Headers;
 use tidegate_ratelimit::RateLimit;
 use tidegate_routing::Routing;
@@ -35,7 +39,7 @@ use tidegate_testkit::{GatewayBuilder, Upstream, gateway};
 
 /// The gateway as the binary has it.
 fn tidegate() -> GatewayBuilder {
-    gateway().router::<Routing>().plugin::<RateLimit>().plugin::<Headers>()
+    gateway().router::<Routing>().plugin::<RateLimit>().plugin::<Auth>().plugin::<Headers>()
 }
 
 /// A configuration that sends everything to one upstream.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::ConfigPath;
+use super::de::words;
 
 /// One fault of a configuration.
 ///
@@ -22,6 +23,20 @@ impl ConfigError {
     /// `message` is wrong at `path`.
     pub fn at(path: impl Into<ConfigPath>, message: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into(), help: None, about_key: false }
+    }
+
+    /// `name` at `path` is no `what` (`upstream`, `role`) that there is; the help names the nearest of `known`, and the
+    /// others.
+    pub fn unknown(path: impl Into<ConfigPath>, what: &str, name: &str, known: &[&str]) -> Self {
+        let all = match known.is_empty() {
+            true => "there is none".to_owned(),
+            false => format!("there are: {}", words::list(known)),
+        };
+        let help = match words::nearest(name, known) {
+            Some(near) => format!("did you mean `{near}`? {all}"),
+            None => all,
+        };
+        Self::at(path, format!("unknown {what} `{name}`")).help(help)
     }
 
     /// Says that the key at the end of the path is at fault, and not the value under it.

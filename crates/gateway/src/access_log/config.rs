@@ -49,6 +49,15 @@ pub(crate) struct OnConfig {
     buffer: ByteSize,
 }
 
+impl AccessLogConfig {
+    /// Hides these too: where plugins look for secrets.
+    pub(crate) fn redact(&mut self, names: Vec<String>) {
+        if let AccessLogConfig::On(config) = self {
+            config.redact.extend(names);
+        }
+    }
+}
+
 impl Default for OnConfig {
     fn default() -> Self {
         Self {

@@ -47,6 +47,7 @@ impl Certificates {
             certificates: self.files.clone(),
             min_version: TlsVersion::Tls12,
             handshake_timeout: Duration::from_secs(10),
+            client_auth: None,
         };
         ListenerConfig { tls: Some(tls), ..config() }
     }

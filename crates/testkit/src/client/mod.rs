@@ -7,3 +7,4 @@ mod tls;
 pub use self::h1::{Client, Download};
 pub(crate) use self::h2::send_piece;
 pub use self::h2::{Exchange, H2Client, Incoming};
+pub use self::tls::tls_exchange;

@@ -21,7 +21,7 @@ pub struct Basic {
     #[serde(deserialize_with = "given")]
     #[schemars(with = "PathBuf")]
     pub file: Option<PathBuf>,
-    /// How long a right password is remembered; `0s` checks each time. Default: `1m`.
+    /// How long a right password is remembered; `0s` checks each time. At most `1h`. Default: `1m`.
     #[schemars(with = "Duration")]
     pub cache: Duration,
     /// Takes the password out of what the upstream gets. Default: true.

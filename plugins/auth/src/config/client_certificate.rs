@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// The client's certificate, which the listener has verified. A connection without one carries nothing for this
-/// provider. `Client-Cert` fields (RFC 9440) that a client sends are always removed.
+/// provider, and one that has expired since the handshake is refused. `Client-Cert`, `Client-Cert-Chain` (RFC 9440) and
+/// `X-Forwarded-Client-Cert` fields that a client sends are always removed.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(rename = "ClientCertificateProvider")]
 #[serde(deny_unknown_fields, default)]

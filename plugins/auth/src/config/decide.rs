@@ -15,16 +15,18 @@ use super::text::given;
 pub struct Acl {
     /// The list, by resource.
     pub entries: BTreeMap<String, AclEntry>,
-    /// A YAML or JSON file with the same, read again within seconds when it changes.
+    /// A YAML or JSON file with the same, read again within seconds when it changes. One that can't be used changes
+    /// nothing.
     #[serde(deserialize_with = "given")]
     #[schemars(with = "PathBuf")]
     pub file: Option<PathBuf>,
     /// A store under `stores:` in which others keep the list: a hash for each resource, subjects as its fields, verbs
-    /// with commas between as their values.
+    /// with commas between as their values. While it can't be asked, the answer is 503.
     #[serde(deserialize_with = "given")]
     #[schemars(with = "AclStore")]
     pub store: Option<AclStore>,
-    /// Which verb a method is. Default: `GET`, `HEAD` and `OPTIONS` are `read`, all others `write`.
+    /// Which verb a method is; `GET` speaks for `HEAD`, where that isn't named. Default: `GET`, `HEAD` and `OPTIONS` are
+    /// `read`, all others `write`.
     pub verbs: BTreeMap<String, String>,
 }
 
@@ -66,7 +68,10 @@ pub struct Statement {
     /// Actions; `*` stands for any number of characters. A route says what its action is; default is the method in
     /// lower case.
     pub actions: Vec<String>,
-    /// Resources: paths as they were matched; `*` stands for any number of characters, slashes too.
+    /// Resources: paths as they were matched, percent-decoded but for `%2F`, `%5C` and `%25`; `*` stands for any number
+    /// of characters, slashes too. A deny also looks at the path as the most lenient upstream reads it: with every slash
+    /// decoded, and without what follows a `;`, empty segments and a slash at the end. A path that has no reading, such
+    /// as one with a NUL, is allowed nothing.
     pub resources: Vec<String>,
     /// When it holds. Default: always.
     #[serde(default)]
@@ -96,8 +101,12 @@ pub struct When {
 }
 
 /// Policies in Cedar (<https://www.cedarpolicy.com>). Principals are `User::"<subject>"`, in `Role::"<role>"`; actions
-/// `Action::"<action>"`; resources as the route says. The context has `claims`, `client`, `method`, `path`, `time` (in
-/// milliseconds) and `proof`.
+/// `Action::"<action>"`; resources as the route says. The context has `claims` (a record; claims that are `null` or
+/// fractions are not in it), `client` (an `ipaddr`), `method`, `path` (as `statements` see it), `time` (in milliseconds
+/// since 1970) and `proof` (`jwt`, `api_key`, …).
+///
+/// What no policy permits is denied, and a policy that forbids wins. A policy that can't be evaluated, for an attribute
+/// that isn't there, permits nothing; if it is one that forbids, it forbids.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cedar {
@@ -107,12 +116,14 @@ pub struct Cedar {
     #[serde(deserialize_with = "given")]
     #[schemars(with = "String")]
     pub inline: Option<String>,
-    /// The schema, in Cedar's own syntax (or JSON where the file ends in `.json`), that the policies are checked
-    /// against at load. Default: the plugin's own, in which claims have any form and nothing is known of resources.
+    /// The schema, in Cedar's own syntax (or JSON where the file ends in `.json`), that policies and entities are
+    /// checked against at load, strictly. It needs `entity User`, and the types and actions that routes name. Default:
+    /// none, and policies are only parsed.
     #[serde(deserialize_with = "given")]
     #[schemars(with = "PathBuf")]
     pub schema: Option<PathBuf>,
-    /// A JSON file of entities: groups, resources and their attributes. Default: none.
+    /// A JSON file of entities: groups, resources and their attributes, in Cedar's form. Users there keep what they are
+    /// in beside their roles; a `Role` may be in another. Default: none.
     #[serde(deserialize_with = "given")]
     #[schemars(with = "PathBuf")]
     pub entities: Option<PathBuf>,

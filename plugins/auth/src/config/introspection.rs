@@ -31,15 +31,17 @@ pub struct Introspection {
     /// One of these must be in `aud` of the answer. Default: not looked at.
     pub audience: Vec<String>,
     /// How long an answer is remembered, and no longer than the token lives: a token that is withdrawn is taken for
-    /// this long. `0s` asks for each request. Default: `30s`.
+    /// this long; requests with the same token that come while its issuer is asked wait for the one answer. `0s` asks
+    /// for each request. At most `1h`. Default: `30s`.
     #[schemars(with = "Duration")]
     pub cache: Duration,
-    /// How long it is remembered that a token is no good. Default: `10s`.
+    /// How long it is remembered that a token is no good. At most `1h`. Default: `10s`.
     #[schemars(with = "Duration")]
     pub cache_refused: Duration,
     /// The most answers that are remembered. Default: 10000.
     pub entries: usize,
-    /// How long an answer is waited for. Default: `2s`.
+    /// How long an answer is waited for, at most `1m`. While 64 calls are under way, and for a second after five in a
+    /// row have failed, tokens that aren't remembered are a 503. Default: `2s`.
     #[schemars(with = "Duration")]
     pub timeout: Duration,
     /// A PEM file of the CAs that are trusted, in place of the system's.

@@ -11,8 +11,8 @@ use tidegate_core::config::Duration;
 
 use super::text::given;
 
-/// Who may use a route. As a word: `require`, `optional` or `deny`. As a map: exactly one of `require`, `optional` and
-/// `deny`; a map without one of them denies.
+/// Who may use a route. As a word: `require`, `optional`, `deny` or `public`. As a map: exactly one of `require`,
+/// `optional` and `deny`; a map without one of them denies.
 ///
 /// ```yaml
 /// auth: { require: { roles: [admin, moderator] }, providers: [jwt] }
@@ -37,8 +37,8 @@ pub enum Mode {
     Require,
     /// Everybody; who is known is told to the upstream. Something that proves nothing is a 401 all the same.
     Optional,
-    /// Nobody is asked. What a route without a policy gets: only fields that could be taken for an identity are
-    /// removed.
+    /// Nobody is asked; only fields that could be taken for an identity are removed. What a route without a policy gets,
+    /// unless the section has a `default`. `off` does not even that.
     Public,
 }
 
@@ -69,9 +69,12 @@ pub struct Require {
     pub scopes: Vec<String>,
     /// All of these permissions, which the section's `roles:` give. Default: none.
     pub permissions: Vec<String>,
-    /// Claims that must be just this, or hold it where they are lists. Default: none.
+    /// Claims that must be just this, or hold it where they are lists. Who has no claim `sub` is asked for their subject,
+    /// such as the owner of an API key. Default: none.
     pub claims: BTreeMap<String, serde_json::Value>,
-    /// Path parameters that must be what a claim says: `{ user: sub }` lets everybody at their own. Default: none.
+    /// Path parameters that must be what a claim says: `{ user: sub }` lets everybody at their own. They are compared
+    /// decoded; one with a `;` or a control character in it is what no claim says, here and wherever rules name
+    /// parameters. Default: none.
     pub params: BTreeMap<String, String>,
     /// More that is required of some methods. Default: none.
     pub methods: Vec<MethodRule>,
@@ -85,7 +88,8 @@ pub struct Require {
     #[serde(deserialize_with = "given")]
     #[schemars(with = "CedarRule")]
     pub cedar: Option<CedarRule>,
-    /// What the action is called, for `statements` and `cedar`: by method. Default: the method in lower case.
+    /// What the action is called, for `statements` and `cedar`: by method; `GET` speaks for `HEAD`, where that isn't
+    /// named. Default: the method in lower case, and `get` for `HEAD`.
     pub actions: BTreeMap<String, String>,
 }
 
@@ -93,7 +97,7 @@ pub struct Require {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MethodRule {
-    /// Which methods.
+    /// Which methods. `GET` speaks for `HEAD`, too.
     pub methods: Vec<String>,
     /// One of these roles. Default: any.
     pub roles: Vec<String>,
@@ -109,7 +113,8 @@ pub struct MethodRule {
 pub struct AclRule {
     /// The list's name under the section's `acl:`.
     pub list: String,
-    /// The resource: a text with `{parameters}` of the path, such as `doc:{id}`.
+    /// The resource: a text with `{parameters}` of the path, such as `doc:{id}`. In `{a}:{b}`, an `a` with a colon in it
+    /// is denied: no two resources have one name.
     pub resource: String,
 }
 
@@ -125,20 +130,22 @@ pub struct CedarRule {
     #[serde(deserialize_with = "given")]
     #[schemars(with = "String")]
     pub resource: Option<String>,
-    /// Attributes of the resource, beside those in the section's `entities`: texts with `{parameters}`. Default: none.
+    /// Attributes of the resource, beside those in the section's `entities`, which win: texts with `{parameters}`.
+    /// Default: none.
     pub attributes: BTreeMap<String, String>,
-    /// Attributes that a service is asked for.
+    /// Attributes that a service is asked for. They win over all others.
     #[serde(deserialize_with = "given")]
     #[schemars(with = "CedarAttributes")]
     pub fetch: Option<CedarAttributes>,
 }
 
-/// A service that knows a resource's attributes: it answers with a JSON object, or 404 where there is none. While it
-/// can't be asked, the request is refused with 503.
+/// A service that knows a resource's attributes: it answers with a JSON object of at most 64 KiB, in which
+/// `{ "__entity": { "type": "User", "id": "anna" } }` is an entity, or with 404 where there is none. While it can't be
+/// asked, the request is refused with 503.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CedarAttributes {
-    /// The URL: a text with `{parameters}` of the path.
+    /// The URL: a text with `{parameters}` of the path, encoded, after the server's name.
     pub url: String,
     /// How long an answer is remembered. Default: `30s`.
     #[serde(default = "cache")]
@@ -177,7 +184,7 @@ impl<'de> Visitor<'de> for PolicyVisitor {
     type Value = Policy;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("`require`, `optional`, `deny`, or a map")
+        f.write_str("`require`, `optional`, `deny`, `public`, or a map")
     }
 
     fn visit_str<E: de::Error>(self, word: &str) -> Result<Policy, E> {
@@ -185,7 +192,8 @@ impl<'de> Visitor<'de> for PolicyVisitor {
             "require" => Mode::Require,
             "optional" => Mode::Optional,
             "deny" => Mode::Deny,
-            _ => return Err(E::unknown_variant(word, &["require", "optional", "deny"])),
+            "public" => Mode::Public,
+            _ => return Err(E::unknown_variant(word, &["require", "optional", "deny", "public"])),
         };
         Ok(Policy { mode, ..Policy::default() })
     }
@@ -209,9 +217,9 @@ impl JsonSchema for Policy {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "Who may use a route: `require`, `optional`, `deny`, or a map with one of them; a map without one denies.",
+            "description": "Who may use a route: `require`, `optional`, `deny`, `public`, or a map with one of the first three; a map without one denies.",
             "anyOf": [
-                { "type": "string", "enum": ["require", "optional", "deny"] },
+                { "type": "string", "enum": ["require", "optional", "deny", "public"] },
                 generator.subschema_for::<Fields>(),
             ],
         })

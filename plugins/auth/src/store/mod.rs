@@ -1,10 +1,28 @@
 //! Where users, sessions and revocations are kept. One trait, one suite of tests, two stores.
 
+mod closed;
+#[cfg(test)]
+pub(crate) mod fake;
+mod file;
+mod open;
+mod record;
+mod redis;
+mod rules;
+mod sweeper;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub(crate) use self::open::{open, open_shared};
+use self::rules::small;
+pub(crate) use self::sweeper::spawn_sweeper;
 use crate::id::{Id, Millis};
+
+/// How many revocations are told at once.
+const PAGE: usize = 4096;
 
 /// Keeps users, sessions, revocations and counts. Every method is atomic, and has a deadline. What was acknowledged is
 /// durable, as far as the store is.
@@ -17,7 +35,7 @@ pub(crate) trait Store: Send + Sync {
     /// The user of this name (normalised: see [`User::name`]).
     async fn user_named(&self, name: &str) -> Result<Option<User>, StoreError>;
     /// Changes a user who is still at `user.version`, and counts the version up; false if there was another change in
-    /// between, or the user is gone.
+    /// between, the user is gone, or the new name is somebody else's.
     async fn update_user(&self, user: &User) -> Result<bool, StoreError>;
 
     /// A new session; the oldest of the user end where there are more than `most`: their ids are returned.
@@ -31,9 +49,10 @@ pub(crate) trait Store: Send + Sync {
     async fn touch(&self, id: Id, now: Millis, until: Millis) -> Result<Option<Session>, StoreError>;
     /// A user's sessions that have not expired, the newest first.
     async fn sessions(&self, user: Id, now: Millis) -> Result<Vec<Session>, StoreError>;
-    /// Ends a session of `user`'s and revokes this with it, in one; false if there was none.
+    /// Ends a session of `user`'s and revokes this with it, in one; false if there was none: then nothing is revoked.
     async fn end_session(&self, user: Id, session: Id, revoke: &[Revocation]) -> Result<bool, StoreError>;
-    /// Ends all sessions of a user but `keep`, and revokes this with them, in one; how many they were.
+    /// Ends all sessions of a user but `keep`, and revokes this with them (also where there are none), in one; how many
+    /// they were.
     async fn end_sessions(&self, user: Id, keep: Option<Id>, revoke: &[Revocation]) -> Result<u32, StoreError>;
 
     /// Revokes.
@@ -49,7 +68,7 @@ pub(crate) trait Store: Send + Sync {
     async fn count(&self, counters: &[Counter], by: u32, now: Millis) -> Result<Vec<Counted>, StoreError>;
     /// Forgets a counter.
     async fn forget(&self, keys: &[Id]) -> Result<(), StoreError>;
-    /// Puts a small value under a key until a time; false, and nothing changed, if `only_new` and there is one.
+    /// Puts a small value (up to 64 KiB) under a key until a time; false, and nothing changed, if `only_new` and there is one.
     async fn put(&self, key: Id, value: &[u8], until: Millis, only_new: bool, now: Millis) -> Result<bool, StoreError>;
     /// The value under a key.
     async fn get(&self, key: Id, now: Millis) -> Result<Option<Vec<u8>>, StoreError>;
@@ -122,7 +141,7 @@ pub(crate) struct Rotate {
     /// The generation that the client has.
     pub(crate) presented: u32,
     pub(crate) now: Millis,
-    /// How long after a rotation the generation before it gives the same successor.
+    /// How long after a rotation the generation before it gives the same successor; when it is over it does no more.
     pub(crate) grace: Duration,
     /// How long the next generation is good for.
     pub(crate) ttl: Duration,
@@ -193,13 +212,4 @@ pub(crate) enum StoreError {
     /// No more of that fits.
     #[error("{0}")]
     Full(String),
-}
-
-/// Opens the store that is chosen. The same file is open once in a process, however often the configuration is loaded.
-/// In a dry run nothing is opened, and the store answers nothing. Errors are relative to the choice.
-pub(crate) fn open(
-    _choice: &crate::config::service::StoreChoice,
-    _cx: &mut tidegate_core::BuildCx<'_>,
-) -> Result<std::sync::Arc<dyn Store>, tidegate_core::ConfigErrors> {
-    Err(tidegate_core::ConfigErrors::new())
 }

@@ -14,6 +14,8 @@ mod introspection;
 mod issuing;
 mod jwks;
 mod jwt;
+mod jwt_config;
+mod paths;
 mod policies;
 mod revocation;
 mod second_factor;

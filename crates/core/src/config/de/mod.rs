@@ -8,7 +8,7 @@ mod standin;
 #[cfg(test)]
 mod tests;
 mod track;
-mod words;
+pub(super) mod words;
 
 use serde::de::DeserializeOwned;
 

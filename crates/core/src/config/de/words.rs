@@ -62,8 +62,8 @@ fn cut(text: &str) -> String {
 }
 
 /// The valid name that was probably meant by `name`.
-pub(super) fn nearest(name: &str, valid: &[&'static str]) -> Option<&'static str> {
-    let close = |candidate: &&'static str| {
+pub(in crate::config) fn nearest<'a>(name: &str, valid: &[&'a str]) -> Option<&'a str> {
+    let close = |candidate: &&'a str| {
         let similarity = strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase());
         let edits = strsim::damerau_levenshtein(name, candidate);
         (similarity > 0.8 && edits <= 1 + name.chars().count() / 3).then_some((similarity, *candidate))
@@ -73,7 +73,7 @@ pub(super) fn nearest(name: &str, valid: &[&'static str]) -> Option<&'static str
 }
 
 /// `a, b, c`, cut where it would be too long to read.
-pub(super) fn list(names: &[&'static str]) -> String {
+pub(in crate::config) fn list(names: &[&str]) -> String {
     const MOST: usize = 40;
     let shown = names.iter().take(MOST).copied().collect::<Vec<_>>().join(", ");
     if names.len() > MOST { format!("{shown}, …") } else { shown }

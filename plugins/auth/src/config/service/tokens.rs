@@ -17,10 +17,11 @@ pub struct Keys {
     /// With what is signed: `ES256`, `RS256`, `EdDSA`. Default: `ES256`.
     pub algorithm: SigningAlgorithm,
     /// How often a new key takes over. It is published a while before; the old one stays published until its last token
-    /// has expired. Default: `30d`.
+    /// has expired. At least `access.ttl`. Default: `30d`.
     #[schemars(with = "Duration")]
     pub rotate: Duration,
-    /// How long before it signs a key is published: longer than others keep `jwks.json`. Default: `1h`.
+    /// How long before it signs a key is published; others are told to keep `jwks.json` for half of that. At least `10s`,
+    /// and less than `rotate`. Default: `1h`.
     #[schemars(with = "Duration")]
     pub publish_before: Duration,
     /// The folder of the keys, for a store that is a file. Default: the file's name with `.keys` at its end.
@@ -81,7 +82,7 @@ pub struct Refresh {
     #[schemars(with = "Duration")]
     pub absolute: Duration,
     /// For this long after a refresh the old token gives the same successor again: two tabs that refresh at once are no
-    /// thief. Default: `10s`.
+    /// thief. At most `5m`. Default: `10s`.
     #[schemars(with = "Duration")]
     pub grace: Duration,
     /// What ends when an old token is used after that: `revoke_family` ends that login, `revoke_user` all of the user's.

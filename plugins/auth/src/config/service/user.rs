@@ -50,7 +50,8 @@ impl Default for Totp {
 pub struct Session {
     /// The cookie. Default: `__Host-session`.
     pub cookie: String,
-    /// It ends after this long without a request. Default: `30m`.
+    /// It ends after this long without a request. Requests are noted once a minute at most, so that it may end a minute
+    /// earlier. Default: `30m`.
     #[schemars(with = "Duration")]
     pub idle: Duration,
     /// It ends after this long in any case. Default: `12h`.

@@ -1,0 +1,209 @@
+//! A list in a file that others change.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use tidegate_core::{BuildCx, Clock, ConfigError, Stop};
+
+use super::table::Table;
+use crate::config::AclEntry;
+
+/// How often the file is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The longest file that is read.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// A list as its file said when it was last good.
+#[derive(Debug)]
+pub(super) struct ListFile {
+    /// The list's.
+    name: Box<str>,
+    path: PathBuf,
+    table: ArcSwap<Table>,
+}
+
+/// What changes when a file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Print {
+    length: u64,
+    modified: Option<SystemTime>,
+    inode: u64,
+}
+
+impl ListFile {
+    /// Reads the file now, and again when it changes. The error carries no path.
+    pub(super) fn open(name: &str, path: &Path, cx: &mut BuildCx<'_>) -> Result<Arc<Self>, ConfigError> {
+        // Before the content: a change in between is seen as one.
+        let print = Print::of(path);
+        let table =
+            read(path).map_err(|why| ConfigError::at("", why).help("who may do what: `doc:123: { alice: [read] }`"))?;
+        let file = Arc::new(Self { name: name.into(), path: path.to_owned(), table: ArcSwap::from_pointee(table) });
+        let (watched, clock) = (file.clone(), cx.clock().clone());
+        cx.spawn(&format!("acl.{name}"), move |stop| watched.watch(print, clock, stop));
+        Ok(file)
+    }
+
+    pub(super) fn table(&self) -> Arc<Table> {
+        self.table.load_full()
+    }
+
+    async fn watch(self: Arc<Self>, mut seen: Option<Print>, clock: Clock, mut stop: Stop) {
+        loop {
+            tokio::select! {
+                () = stop.stopped() => return,
+                () = clock.sleep(EVERY) => {}
+            }
+            let file = self.clone();
+            let looked = tokio::task::spawn_blocking(move || file.look(seen)).await;
+            seen = looked.unwrap_or(seen);
+        }
+    }
+
+    /// Reads the file again if it isn't as it was `seen` last; how it is now.
+    fn look(&self, seen: Option<Print>) -> Option<Print> {
+        let now = Print::of(&self.path);
+        if now == seen {
+            return seen;
+        }
+        match read(&self.path) {
+            Ok(table) => {
+                log::info!(list = &*self.name, resources = table.len(); "the access list was read again");
+                self.table.store(Arc::new(table));
+            }
+            Err(why) => log::error!(list = &*self.name, error = &*why; "the access list stays as it was"),
+        }
+        now
+    }
+}
+
+impl Print {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok()?;
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Some(Self { length: metadata.len(), modified: metadata.modified().ok(), inode })
+    }
+}
+
+/// The list in a file, or what is wrong with it.
+fn read(path: &Path) -> Result<Table, String> {
+    let shown = path.display();
+    let file = std::fs::File::open(path).map_err(|error| format!("can't read {shown}: {error}"))?;
+    let mut text = String::new();
+    let read = file.take(LARGEST + 1).read_to_string(&mut text);
+    read.map_err(|error| format!("can't read {shown}: {error}"))?;
+    if text.len() as u64 > LARGEST {
+        return Err(format!("{shown} has more than {} MiB", LARGEST >> 20));
+    }
+    let entries = parse(&text).map_err(|error| format!("{shown}: {error}"))?;
+    Table::build(&entries).map_err(|errors| format!("{shown}: {errors}"))
+}
+
+/// YAML, of which JSON is a part.
+fn parse(text: &str) -> Result<BTreeMap<String, AclEntry>, serde_yaml::Error> {
+    if text.trim().is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let Once(entries) = serde_yaml::from_str::<Once<Once<Vec<String>>>>(text)?;
+    Ok(entries.into_iter().map(|(resource, Once(entry))| (resource, entry)).collect())
+}
+
+/// A map in which no key stands twice: of two entries for one resource, one would be lost.
+struct Once<V>(BTreeMap<String, V>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Once<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(OnceVisitor(PhantomData))
+    }
+}
+
+struct OnceVisitor<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for OnceVisitor<V> {
+    type Value = Once<V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Once<V>, A::Error> {
+        let mut all = BTreeMap::new();
+        while let Some((key, value)) = map.next_entry::<String, V>()? {
+            if all.contains_key(&key) {
+                return Err(A::Error::custom(format_args!("`{}` stands here twice", key.escape_debug())));
+            }
+            all.insert(key, value);
+        }
+        Ok(Once(all))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::decide::tests::who;
+
+    #[test]
+    fn yaml_and_json_are_read_and_nothing_is_lost() {
+        for text in ["'doc:1': { alice: [read] }", r#"{"doc:1": {"alice": ["read"]}}"#] {
+            assert_eq!(parse(text).expect(text)["doc:1"]["alice"], ["read"]);
+        }
+        assert!(parse("").expect("nothing").is_empty());
+        for twice in ["a: { x: [read] }\na: { y: [read] }", "a: { x: [read], x: [write] }"] {
+            assert!(parse(twice).expect_err(twice).to_string().contains("twice"));
+        }
+        assert!(parse("a: [read]").is_err() && parse("- a").is_err());
+    }
+
+    #[test]
+    fn a_change_is_taken_and_a_bad_one_is_not() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("acl.yaml");
+        let write = |text: &str| {
+            // Another file each time, as editors do it: no two look the same however coarse the clock.
+            let new = dir.path().join("new");
+            std::fs::write(&new, text).expect("written");
+            std::fs::rename(&new, &path).expect("renamed");
+        };
+        write("doc: { alice: [read] }");
+        let table = ArcSwap::from_pointee(read(&path).expect("good"));
+        let file = ListFile { name: "docs".into(), path: path.clone(), table };
+        let may = |who_: &str| file.table().allows("doc", &who(who_, &[], json!({})), "read");
+        let seen = Print::of(&path);
+        assert_eq!(file.look(seen), seen);
+        assert!(may("alice") && !may("bob"));
+        write("doc: { bob: [read], dora: [read] }");
+        let seen = file.look(seen);
+        assert!(may("bob") && !may("alice"));
+        write("doc: {");
+        let seen = file.look(seen);
+        assert!(may("bob"), "the last good one is kept");
+        std::fs::remove_file(&path).expect("removed");
+        let seen = file.look(seen);
+        assert!(may("bob") && seen.is_none());
+        write("doc: { carol: [read] }");
+        file.look(seen);
+        assert!(may("carol") && !may("bob"));
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_used_says_why() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("acl.yaml");
+        assert!(read(&path).expect_err("none").contains("can't read"));
+        std::fs::write(&path, "doc: { alice: ['*'] }").expect("written");
+        assert!(read(&path).expect_err("bad").contains("doc.alice[0]: `*` is not a verb"));
+    }
+}

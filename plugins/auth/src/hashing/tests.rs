@@ -1,0 +1,101 @@
+//! Passwords delay nothing else.
+
+use std::sync::mpsc;
+use std::thread;
+
+use tidegate_testkit::wait_until;
+use tokio::task::JoinHandle;
+
+use super::*;
+
+/// Keeps a thread of the pool until it is dropped.
+struct Held(#[allow(dead_code)] mpsc::Sender<()>, JoinHandle<Result<thread::ThreadId, Busy>>);
+
+fn hold(hashing: &Arc<Hashing>) -> Held {
+    let (release, released) = mpsc::channel::<()>();
+    let hashing = hashing.clone();
+    let work = move || {
+        let _ = released.recv();
+        thread::current().id()
+    };
+    Held(release, tokio::spawn(async move { hashing.pool().run(work).await }))
+}
+
+async fn busy(hashing: &Arc<Hashing>, busy: usize, waiting: usize) {
+    wait_until("busy", || hashing.pool().load() == (busy, waiting)).await;
+}
+
+#[tokio::test]
+async fn a_password_is_compared_off_the_runtime() {
+    let hashing = Hashing::new(2, 4);
+    let hash = hashing.hash("correct horse", 4).await.expect("room");
+    assert!(hashing.verify("correct horse", &hash).await.expect("room"));
+    assert!(!hashing.verify_at("correct house", &hash, 4).await.expect("room"));
+    let there = hashing.pool().run(|| thread::current().id()).await.expect("room");
+    assert_ne!(there, thread::current().id());
+}
+
+#[tokio::test]
+async fn the_same_letters_are_the_same_password() {
+    let hashing = Hashing::new(1, 4);
+    let hash = hashing.hash("cafe\u{301}", 4).await.expect("room");
+    assert!(hashing.verify_at("caf\u{e9}", &hash, 4).await.expect("room"));
+    assert!(!hashing.verify_at("cafe", &hash, 4).await.expect("room"));
+}
+
+/// One thread serves everything here: were a password hashed on it, nothing could be answered meanwhile.
+#[tokio::test]
+async fn others_are_served_while_all_threads_are_busy_and_the_queue_is_full() {
+    let hashing = Arc::new(Hashing::new(1, 2));
+    let first = hold(&hashing);
+    busy(&hashing, 1, 0).await;
+    let (second, third) = (hold(&hashing), hold(&hashing));
+    busy(&hashing, 1, 2).await;
+    let logins = (0..200).map(|_| hashing.verify("correct horse", "$2b$"));
+    let answers = futures_util::future::join_all(logins).await;
+    assert!(answers.iter().all(|answer| *answer == Err(Busy)));
+    assert_eq!(hashing.pool().refused(), 200);
+    let mut threads = Vec::new();
+    for Held(release, result) in [first, second, third] {
+        drop(release);
+        threads.push(result.await.expect("joined").expect("its turn"));
+    }
+    assert!(threads.iter().all(|thread| *thread == threads[0]), "one thread did all");
+    assert_eq!(hashing.pool().run(|| 1).await, Ok(1), "there is room again");
+}
+
+#[tokio::test]
+async fn who_gives_up_is_not_worked_for_and_leaves_the_queue() {
+    let hashing = Arc::new(Hashing::new(1, 1));
+    let first = hold(&hashing);
+    busy(&hashing, 1, 0).await;
+    let given_up = hold(&hashing);
+    busy(&hashing, 1, 1).await;
+    given_up.1.abort();
+    assert!(given_up.1.await.expect_err("aborted").is_cancelled());
+    // Its place is free at once. Were its work begun, this would wait for ever: nobody lets it go.
+    let next = tokio::spawn({
+        let hashing = hashing.clone();
+        async move { hashing.pool().run(|| "next").await }
+    });
+    drop(first);
+    assert_eq!(next.await.expect("joined"), Ok("next"));
+    drop(given_up.0);
+}
+
+#[tokio::test]
+async fn a_panic_costs_its_own_request_alone() {
+    let hashing = Hashing::new(1, 1);
+    assert_eq!(hashing.pool().run(|| panic!("on purpose")).await, Err::<(), _>(Busy));
+    assert_eq!(hashing.pool().run(|| 1).await, Ok(1));
+}
+
+#[tokio::test]
+async fn the_threads_end_with_the_pool() {
+    let hashing = Hashing::new(2, 4);
+    assert_eq!(hashing.pool().run(|| 1).await, Ok(1));
+    let threads = hashing.pool().threads();
+    assert_eq!(Arc::strong_count(&threads), 3, "the pool, one thread, this test");
+    drop(hashing);
+    wait_until("ended", || Arc::strong_count(&threads) == 1).await;
+}

@@ -1,0 +1,100 @@
+//! What the issuer is asked.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Uri, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tidegate_core::{ConfigError, ConfigErrors};
+
+use crate::calls::target;
+use crate::config::Introspection as Config;
+
+/// What `application/x-www-form-urlencoded` leaves as it is; a space may be `%20` as well as `+`.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
+
+/// A question about any token.
+pub(super) struct Question {
+    url: Uri,
+    authorization: Option<HeaderValue>,
+}
+
+impl Question {
+    pub(super) fn build(config: &Config) -> Result<Self, ConfigErrors> {
+        let mut errors = ConfigErrors::new();
+        let url = errors.collect(target(&config.url).map_err(|e| e.under(&"url".into())));
+        let authorization = match (&config.client_id, &config.client_secret) {
+            (Some(id), Some(secret)) => Some(basic(id, secret.expose())),
+            (None, None) => None,
+            (Some(_), None) => {
+                errors.push(ConfigError::at("client_id", "the client has no secret").help("add `client_secret`"));
+                None
+            }
+            (None, Some(_)) => {
+                errors.push(ConfigError::at("client_secret", "whose secret is it?").help("add `client_id`"));
+                None
+            }
+        };
+        let Some(url) = url else { return Err(errors) };
+        errors.into_result(Self { url, authorization })
+    }
+
+    /// The request about one token (RFC 7662 section 2.1).
+    pub(super) fn about(&self, token: &str) -> Request<Bytes> {
+        let body = ["token=", &encoded(token), "&token_type_hint=access_token"].concat();
+        let mut request = Request::new(Bytes::from(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.url.clone();
+        let fields = request.headers_mut();
+        fields.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        if let Some(authorization) = &self.authorization {
+            fields.insert(header::AUTHORIZATION, authorization.clone());
+        }
+        request
+    }
+}
+
+/// Both are encoded as in a form before they are joined: either may have a colon in it (RFC 6749 section 2.3.1).
+fn basic(id: &str, secret: &str) -> HeaderValue {
+    let joined = [encoded(id).as_str(), ":", encoded(secret).as_str()].concat();
+    let text = ["Basic ", &STANDARD.encode(joined)].concat();
+    let mut value = HeaderValue::from_str(&text).expect("base64 can stand in a field");
+    value.set_sensitive(true);
+    value
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_is_encoded_before_it_is_joined_with_its_secret() {
+        // RFC 6749 section 2.3.1, with what makes the difference.
+        let value = basic("s6BhdRkqt3", "7Fjfp0ZBr1KtDRbnfVdmIw");
+        assert_eq!(value, "Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3");
+        assert_eq!(basic("a:b", "c d+ä%"), format!("Basic {}", STANDARD.encode("a%3Ab:c%20d%2B%C3%A4%25")));
+        assert!(!format!("{value:?}").contains("czZ"), "not for logs");
+    }
+
+    #[test]
+    fn a_token_can_not_add_to_the_question() {
+        let config = Config { url: "https://a.test/introspect?x=1".to_owned(), ..Config::default() };
+        let request = Question::build(&config).expect("built").about("a&token=b+c=%41/~");
+        assert_eq!(request.body(), "token=a%26token%3Db%2Bc%3D%2541%2F%7E&token_type_hint=access_token");
+        assert_eq!((request.method(), request.uri().to_string()), (&Method::POST, config.url));
+        assert!(!request.headers().contains_key("authorization"));
+    }
+
+    #[test]
+    fn a_client_has_a_name_and_a_secret() {
+        let config = Config { url: "https://a.test".to_owned(), client_id: Some("a".into()), ..Config::default() };
+        assert!(Question::build(&config).is_err());
+        let errors = Question::build(&Config::default()).map(drop).expect_err("no url");
+        assert!(errors.to_string().starts_with("url: no URL"), "{errors}");
+    }
+}

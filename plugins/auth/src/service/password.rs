@@ -1,0 +1,93 @@
+//! A new password, for who knows the old one.
+
+use tidegate_core::{Cx, Reply, StatusCode};
+
+use super::answer::{Answer, Refused, admitted, invalid_token, problem};
+use super::body::members;
+use super::caller::Caller;
+use super::metrics::Grant;
+use super::passwords::{Fault, normal, refusal};
+use super::{Desk, TokenService};
+use crate::events::{Event, EventKind, Origin};
+use crate::guard::Attempt;
+use crate::id::Id;
+use crate::store::{Session, User};
+
+impl Desk<'_> {
+    /// Changes it, ends all other sessions, and gives this one a token that is good from then on.
+    pub(super) async fn password(&self, cx: &mut Cx<'_>) -> Answer {
+        let service = self.service;
+        let members = members(cx, &["old_password", "new_password", "challenge"]).await?;
+        let (old, new) = (normal(members.needed("old_password")?), normal(members.needed("new_password")?));
+        let caller = service.caller(cx).await?;
+        let origin = Origin::of(cx);
+        let Some(user) = service.deps.store.user(caller.user).await?.filter(|user| !user.disabled) else {
+            return Err(invalid_token("invalid_token", "there is no such user any more").into());
+        };
+        let attempt = Attempt {
+            client: cx.client(),
+            account: &user.name,
+            solution: members.text("challenge")?,
+            trusted: self.is_trusted(cx, &user.name),
+        };
+        admitted(service.deps.guard.admit(&attempt).await?)?;
+        service.knows(&user, &old, &attempt, &origin).await?;
+        service.good_enough(&user, &old, &new).await?;
+        let changed = service.changed(&user, &new).await?;
+        // Before the sessions are read: a logout from here on is later than the token, and refuses it.
+        let now = service.now();
+        let session = service.end_others(&caller).await?;
+        let event = Event::new(EventKind::PasswordChanged, &origin).user(user.id).session(caller.session);
+        service.deps.events.emit(event);
+        match session {
+            Some(session) if !caller.by_session => {
+                self.access_alone(&changed, &session, service.next_good(&session, now), Grant::Password)
+            }
+            _ => Ok(Reply::new(StatusCode::NO_CONTENT)),
+        }
+    }
+}
+
+impl TokenService {
+    /// 403 if they don't know their password: who they are is known, so that it is no 401.
+    async fn knows(&self, user: &User, old: &str, attempt: &Attempt<'_>, origin: &Origin) -> Result<(), Refused> {
+        if self.deps.hashing.verify(old, &user.hash).await? {
+            return Ok(self.deps.guard.succeeded(attempt).await?);
+        }
+        if self.deps.guard.failed(attempt).await? {
+            self.deps.events.emit(Event::new(EventKind::Lockout, origin).user(user.id));
+        }
+        Err(Reply::forbidden("invalid_credentials", "the old password is wrong").into())
+    }
+
+    async fn good_enough(&self, user: &User, old: &str, new: &str) -> Result<(), Refused> {
+        const POINTER: &str = "/new_password";
+        if old == new {
+            let detail = "must not be the old one".to_owned();
+            return Err(refusal(&[Fault { pointer: POINTER, detail, weak: true }]).into());
+        }
+        let about = [&*user.name, &*user.display, user.email.as_deref().unwrap_or_default()];
+        self.passwords.demand(POINTER, new, &about).await
+    }
+
+    async fn changed(&self, user: &User, new: &str) -> Result<User, Refused> {
+        let hash = self.deps.hashing.hash(new, self.config.password.cost).await?;
+        let changed = User { hash, changed: self.now(), ..user.clone() };
+        match self.deps.store.update_user(&changed).await? {
+            true => Ok(changed),
+            false => Err(problem(StatusCode::CONFLICT, "conflict", "the account was changed meanwhile").into()),
+        }
+    }
+
+    /// Ends all sessions but the caller's. A login that is under way finds that the password was changed, and ends itself.
+    async fn end_others(&self, caller: &Caller) -> Result<Option<Session>, Refused> {
+        let now = self.now();
+        let sessions = self.deps.store.sessions(caller.user, now).await?;
+        let (kept, others): (Vec<_>, Vec<_>) = sessions.into_iter().partition(|s| s.id == caller.session);
+        let others: Vec<Id> = others.into_iter().map(|session| session.id).collect();
+        let revoke: Vec<_> = others.iter().map(|id| self.revoked_session(*id, now)).collect();
+        self.deps.store.end_sessions(caller.user, Some(caller.session), &revoke).await?;
+        self.deps.revocations.heard(&revoke);
+        Ok(kept.into_iter().next())
+    }
+}

@@ -1,0 +1,111 @@
+//! Logins that fail alike, and passwords that change.
+
+use serde_json::json;
+use tidegate_testkit::{Answer, wait_until_async};
+
+use super::site::{PASSWORD, Site, code, pair, post, site};
+use crate::support::bearer;
+
+async fn login(site: &Site, name: &str, password: &str) -> Answer {
+    post(&site.gateway, "/auth/login", &json!({ "name": name, "password": password })).send().await
+}
+
+/// How many passwords were hashed, once they were so many: an answer may be faster than its count.
+async fn hashed(site: &Site, at_least: f64) -> f64 {
+    let count = async || site.gateway.metric("tidegate_auth_hash_seconds_count", &[]).await;
+    wait_until_async("so many hashes", async || count().await >= at_least).await;
+    count().await
+}
+
+/// What a client can tell answers apart by.
+fn seen(answer: &Answer) -> (u16, Vec<String>, serde_json::Value) {
+    let mut body = answer.json();
+    body["request_id"].take();
+    (answer.status, answer.headers.names(), body)
+}
+
+#[tokio::test]
+async fn unknown_names_and_wrong_passwords_are_alike_in_answer_and_in_work() {
+    let site = site("").await;
+    site.sign_up("jane").await;
+    let before = hashed(&site, 1.0).await;
+    let mut answers = Vec::new();
+    for (name, password) in [
+        ("jane", "wrong password that is long"),
+        ("nobody", "wrong password that is long"),
+        ("nobody", PASSWORD),
+        ("no name at all!", PASSWORD),
+        ("jane", ""),
+        ("jane", &"x".repeat(100)),
+    ] {
+        let answer = login(&site, name, password).await.expect(401);
+        let done = before + answers.len() as f64 + 1.0;
+        assert_eq!(hashed(&site, done).await, done, "one hash, for {name}");
+        assert_eq!(code(&answer), "invalid_credentials");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        answers.push(seen(&answer));
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+    assert_eq!(answers[0].2["detail"], "Invalid credentials");
+    login(&site, "jane", PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_password_that_was_hashed_cheaply_is_hashed_anew_at_login() {
+    let site = site("password: { cost: 10 }").await;
+    site.sign_up("jane").await;
+    let site = site.restart("password: { cost: 11 }").await;
+    for hashes in [2.0, 3.0] {
+        login(&site, "jane", PASSWORD).await.expect(200);
+        assert_eq!(hashed(&site, hashes).await, hashes, "anew once, and then it is as it should be");
+    }
+    let site = site.restart("password: { cost: 10 }").await;
+    login(&site, "jane", PASSWORD).await.expect(200);
+    assert_eq!(hashed(&site, 1.0).await, 1.0, "never cheaper");
+}
+
+async fn change(site: &Site, access: &str, old: &str, new: &str) -> Answer {
+    let body = json!({ "old_password": old, "new_password": new });
+    post(&site.gateway, "/auth/password", &body).header("authorization", bearer(access)).send().await
+}
+
+#[tokio::test]
+async fn a_new_password_ends_every_other_login_and_this_one_goes_on() {
+    const NEW: &str = "a different long password";
+    let site = site("").await;
+    let (here, elsewhere) = (site.join("jane").await, site.log_in("jane").await);
+    let answer = change(&site, &here.access, "not the old one", NEW).await.expect(403);
+    assert_eq!(code(&answer), "invalid_credentials");
+    let answer = change(&site, &here.access, PASSWORD, "short").await.expect(400);
+    assert_eq!(code(&answer), "weak_password");
+    assert_eq!(code(&change(&site, &here.access, PASSWORD, PASSWORD).await.expect(400)), "weak_password");
+    assert_eq!(site.status(&elsewhere.access).await, 200, "nothing has changed yet");
+
+    let answer = change(&site, &here.access, PASSWORD, NEW).await.expect(200).json();
+    let access = answer["access_token"].as_str().expect("a token");
+    assert_eq!((site.status(access).await, site.status(&here.access).await), (200, 200));
+    assert_eq!(site.status(&elsewhere.access).await, 401);
+    site.refresh(&elsewhere.refresh).await.expect(401);
+    let next = pair(&site.refresh(&here.refresh).await.expect(200));
+    assert_eq!(site.status(&next.access).await, 200);
+
+    login(&site, "jane", PASSWORD).await.expect(401);
+    login(&site, "jane", NEW).await.expect(200);
+    let metrics = site.gateway.metrics().await;
+    assert_eq!(metrics.sum("tidegate_auth_events_total", &[("event", "password_changed")]), 1.0);
+}
+
+#[tokio::test]
+async fn logins_with_the_old_password_that_are_under_way_do_not_outlive_a_change() {
+    const NEW: &str = "a different long password";
+    let site = site("").await;
+    let here = site.join("jane").await;
+    let logins = futures_util::future::join_all((0..8).map(|_| login(&site, "jane", PASSWORD)));
+    let (changed, logins) = futures_util::join!(change(&site, &here.access, PASSWORD, NEW), logins);
+    changed.expect(200);
+    for answer in logins.into_iter().filter(|answer| answer.status == 200) {
+        let pair = pair(&answer);
+        assert_eq!(site.status(&pair.access).await, 401);
+        site.refresh(&pair.refresh).await.expect(401);
+    }
+}

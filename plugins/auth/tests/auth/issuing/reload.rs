@@ -1,0 +1,29 @@
+//! What a new configuration and a restart keep.
+
+use super::site::{pair, site};
+
+#[tokio::test]
+async fn a_reload_keeps_keys_sessions_and_what_was_revoked() {
+    let site = site("").await;
+    let (good, gone) = (site.join("jane").await, site.log_in("jane").await);
+    site.logout(&gone.access).await.expect(204);
+    site.reload("access: { ttl: 10m }").await;
+    assert_eq!((site.status(&good.access).await, site.status(&gone.access).await), (200, 401));
+    let next = site.refresh(&good.refresh).await.expect(200);
+    assert_eq!(next.json()["expires_in"], 600);
+    assert_eq!(site.status(&pair(&next).access).await, 200);
+}
+
+#[tokio::test]
+async fn a_restart_keeps_users_keys_sessions_and_what_was_revoked() {
+    let site = site("").await;
+    let (good, gone) = (site.join("jane").await, site.log_in("jane").await);
+    let used = site.refresh(&good.refresh).await.expect(200);
+    site.logout(&gone.access).await.expect(204);
+    let site = site.restart("").await;
+    assert_eq!((site.status(&good.access).await, site.status(&gone.access).await), (200, 401));
+    site.refresh(&gone.refresh).await.expect(401);
+    let again = site.refresh(&good.refresh).await.expect(200);
+    assert_eq!(pair(&again).refresh, pair(&used).refresh, "also the successor within the grace");
+    assert_eq!(site.status(&site.log_in("jane").await.access).await, 200);
+}
