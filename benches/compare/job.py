@@ -21,6 +21,7 @@ WHO = "/v1/bench/who"
 
 TIDEGATE = """
 auth:
+  default: require
   providers:
     - jwt:
         keys: [{{ id: bench, file: {dir}/public.pem, algorithms: [RS256] }}]

@@ -80,7 +80,10 @@ fn issuer(algorithm: Algorithm) -> (EncodingKey, Value) {
     if algorithm == Algorithm::HS256 {
         use base64::Engine as _;
         let k = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(SECRET);
-        return (EncodingKey::from_secret(SECRET.as_bytes()), json!({ "kty": "oct", "kid": "k", "alg": "HS256", "k": k }));
+        return (
+            EncodingKey::from_secret(SECRET.as_bytes()),
+            json!({ "kty": "oct", "kid": "k", "alg": "HS256", "k": k }),
+        );
     }
     let pair = |alg| rcgen::KeyPair::generate_for(alg).expect("a key pair").serialize_pem();
     let key = match algorithm {

@@ -133,11 +133,8 @@ fn parts(config: &Config, metrics: &AuthMetrics, errors: &mut ConfigErrors, cx: 
     let hashing = Hashing::build(&password, cx).map_err(|e| e.under(&"service.password".into()));
     let hashing = errors.collect(hashing);
     let (entries, max_age) = (config.cache.entries, config.cache.max_age.get());
-    let cache = cx.retain(&format!("tokens/{entries}/{max_age:?}"), || {
-        // The tokens of another size or age are gone with their cache.
-        metrics.cache.entries.set(0);
-        TokenCache::new(entries, max_age).counted(metrics.cache.clone())
-    });
+    let cache = || TokenCache::new(entries, max_age).counted(metrics.cache.clone());
+    let cache = cx.retain(&format!("tokens/{entries}/{max_age:?}"), cache);
     Some(Parts { clock: cx.clock().clone(), cache, hashing: hashing?, keys, store })
 }
 

@@ -89,8 +89,7 @@ fn all_users(config: &Config, name: &str, cx: &mut BuildCx<'_>) -> Result<Arc<Ar
 
 impl Basic {
     /// What can be said of a name and a password without hashing.
-    fn known(&self, given: &Given, asking: &Asking<'_>) -> Option<Verdict> {
-        let _ = asking;
+    fn known(&self, given: &Given) -> Option<Verdict> {
         let users = self.users.load();
         let user = users.named(given.name())?;
         let right = self.right.get(self.key(&user.hash, given)) == Some(Outcome::Right);
@@ -147,7 +146,7 @@ impl Authenticator for Basic {
     fn at_once(&self, asking: &Asking<'_>) -> Option<Verdict> {
         match Given::find(asking) {
             Ok(None) => Some(Verdict::Nothing),
-            Ok(Some(given)) => self.known(&given, asking),
+            Ok(Some(given)) => self.known(&given),
             Err(reason) => Some(Verdict::Refused(reason.into())),
         }
     }
@@ -155,7 +154,7 @@ impl Authenticator for Basic {
     async fn authenticate(&self, asking: &Asking<'_>) -> Verdict {
         match Given::find(asking) {
             Ok(None) => Verdict::Nothing,
-            Ok(Some(given)) => match self.known(&given, asking) {
+            Ok(Some(given)) => match self.known(&given) {
                 Some(verdict) => verdict,
                 None => self.compare(given).await,
             },

@@ -3,6 +3,7 @@
 mod keyed;
 mod remembered;
 
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use tidegate_core::prometheus::{IntCounter, IntGauge};
@@ -19,6 +20,7 @@ pub(crate) struct TokenCache {
     max_age: Duration,
     key: Keyed,
     tokens: Remembered<Proved>,
+    len: AtomicI64,
     counts: Option<CacheCounts>,
 }
 
@@ -35,7 +37,8 @@ pub(crate) struct CacheCounts {
 
 impl TokenCache {
     pub(crate) fn new(entries: usize, max_age: Duration) -> Self {
-        Self { most: entries, max_age, key: Keyed::new(), tokens: Remembered::new(entries), counts: None }
+        let (key, tokens) = (Keyed::new(), Remembered::new(entries));
+        Self { most: entries, max_age, key, tokens, len: AtomicI64::new(0), counts: None }
     }
 
     /// The same, counted.
@@ -65,7 +68,7 @@ impl TokenCache {
         let put = self.tokens.put(key, proved.clone(), until, now);
         let Some(counts) = &self.counts else { return };
         match put {
-            Put::New => counts.entries.inc(),
+            Put::New => counts.entries.set(self.len.fetch_add(1, Relaxed) + 1),
             Put::Instead => counts.evicted.inc(),
             Put::Again | Put::Nowhere => {}
         }

@@ -5,23 +5,31 @@
 pub(super) struct Glob {
     /// Before the first `*`; the whole, where there is none.
     start: Box<str>,
-    /// What is between the first and the last `*`, and after it; `None` where there is no `*`.
-    rest: Option<(Box<[Box<str>]>, Box<str>)>,
+    rest: Option<Rest>,
+}
+
+/// What follows the first `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rest {
+    /// The parts up to the last `*`.
+    between: Box<[Box<str>]>,
+    end: Box<str>,
 }
 
 impl Glob {
     pub(super) fn new(pattern: &str) -> Self {
         let mut parts = pattern.split('*');
         let start = parts.next().unwrap_or_default().into();
-        let rest =
-            parts.next_back().map(|end| (parts.filter(|part| !part.is_empty()).map(Box::from).collect(), end.into()));
+        let end = parts.next_back();
+        let between = || parts.filter(|part| !part.is_empty()).map(Box::from).collect();
+        let rest = end.map(|end| Rest { between: between(), end: end.into() });
         Self { start, rest }
     }
 
     /// Each part between stars is looked for once, from where the one before it ended: taking the first place of each
     /// leaves the most room for those after it, so no other place needs to be tried.
     pub(super) fn matches(&self, text: &str) -> bool {
-        let Some((between, end)) = &self.rest else { return *self.start == *text };
+        let Some(Rest { between, end }) = &self.rest else { return *self.start == *text };
         let inner = text.strip_prefix(&*self.start).and_then(|text| text.strip_suffix(&**end));
         let Some(mut inner) = inner else { return false };
         between.iter().all(|part| match inner.find(&**part) {
@@ -35,12 +43,12 @@ impl Glob {
 
     /// Whether it matches whatever there is.
     pub(super) fn is_everything(&self) -> bool {
-        self.start.is_empty() && self.rest.as_ref().is_some_and(|(between, end)| between.is_empty() && end.is_empty())
+        self.start.is_empty() && self.rest.as_ref().is_some_and(|rest| rest.between.is_empty() && rest.end.is_empty())
     }
 
     /// Whether its last part is `*`.
     pub(super) fn is_open(&self) -> bool {
-        self.rest.as_ref().is_some_and(|(_, end)| end.is_empty())
+        self.rest.as_ref().is_some_and(|rest| rest.end.is_empty())
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Used {
     params: Option<BTreeSet<String>>,
     /// Types of resources of routes that ask Cedar; `None` where no route does.
     resources: Option<BTreeSet<String>>,
+    /// Whether one of them asks a service for attributes.
+    asks_service: bool,
 }
 
 impl Used {
@@ -31,6 +33,7 @@ impl Used {
         if let Some(rule) = &require.cedar {
             let kind = rule.resource_type.clone().unwrap_or_else(|| "Route".to_owned());
             self.resources.get_or_insert_default().insert(kind);
+            self.asks_service |= rule.fetch.is_some();
         }
     }
 }
@@ -44,7 +47,8 @@ impl Decider {
         self.about_lists(&used, &mut found);
         self.about_statements(&used, &mut found);
         if let Some(engine) = &self.cedar {
-            found.extend(engine.warnings(used.resources.as_ref().unwrap_or(&BTreeSet::new())).under(&"cedar".into()));
+            let resources = used.resources.as_ref().filter(|_| !used.asks_service);
+            found.extend(engine.warnings(resources).under(&"cedar".into()));
             if used.resources.is_none() {
                 found.push(unused("cedar", "no route asks these policies", "a route asks them with `cedar: {}`"));
             }

@@ -231,7 +231,7 @@ fn what_can_not_work_is_refused_at_once_with_its_place() {
     ] {
         assert!(errors.contains(fault), "{fault} is missing:\n{errors}");
     }
-    let errors = rules("{}", "{ actions: { GET: read } }", &[]).err().expect("unused").to_string();
+    let errors = rules("{}", "{ actions: { GET: read } }", &[]).expect_err("unused").to_string();
     assert!(errors.contains("actions: nobody asks for actions here"), "{errors}");
 }
 

@@ -99,3 +99,23 @@ async fn the_threads_end_with_the_pool() {
     drop(hashing);
     wait_until("ended", || Arc::strong_count(&threads) == 1).await;
 }
+
+#[tokio::test]
+async fn a_reload_keeps_the_threads_unless_there_are_to_be_others() {
+    use tidegate_core::{Clock, Metrics, Retained, Stores};
+    let (clock, metrics, stores) = (Clock::system(), Metrics::new(), Stores::default());
+    let build = |yaml: &str, before: Option<&Retained>, kept: &Retained| {
+        let config = serde_yaml::from_str(yaml).expect("rules");
+        let mut tasks = Vec::new();
+        let mut cx = BuildCx::new("auth", &clock, &metrics, &stores, (kept, before), &mut tasks);
+        Hashing::build(&config, &mut cx).expect("good rules")
+    };
+    let (first, second, third) = (Retained::new(), Retained::new(), Retained::new());
+    let before = build("{ workers: 1 }", None, &first);
+    let same = build("{ workers: 1, cost: 10, min: 8 }", Some(&first), &second);
+    let other = build("{ workers: 2 }", Some(&second), &third);
+    assert!(Arc::ptr_eq(&before.pool, &same.pool) && !Arc::ptr_eq(&before.pool, &other.pool));
+    let threads = other.pool().threads();
+    assert_eq!(Arc::strong_count(&threads), 2, "none is started before there is something to do");
+    assert!(half() >= 1);
+}

@@ -28,7 +28,7 @@ pub(crate) struct Forwarder {
 
 /// A field that is written.
 struct Field {
-    /// As it was written in the configuration: HTTP/1 upstreams see it so.
+    /// In lower case, as HTTP/2 has it.
     name: Bytes,
     what: What,
 }
@@ -100,7 +100,7 @@ impl Names {
         }
         self.spoofed.add(&name);
         self.written.add(&name);
-        Ok(Bytes::copy_from_slice(text.as_bytes()))
+        Ok(Bytes::copy_from_slice(name.as_str().as_bytes()))
     }
 
     fn removed(&mut self, text: &str) -> Result<(), ConfigError> {

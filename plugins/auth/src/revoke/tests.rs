@@ -26,12 +26,7 @@ impl Gateway {
         Self::knowing(Arc::new(Known::new(entries)), store, mode, on_store_error)
     }
 
-    fn knowing(
-        known: Arc<Known>,
-        store: &Arc<FakeStore>,
-        mode: RevocationMode,
-        on_store_error: OnStoreError,
-    ) -> Self {
+    fn knowing(known: Arc<Known>, store: &Arc<FakeStore>, mode: RevocationMode, on_store_error: OnStoreError) -> Self {
         let manual = manual_clock();
         let (store, clock) = (Some(store.clone() as Arc<dyn Store>), Clock::new(manual.clone()));
         let revocations = Arc::new(Revocations { mode, on_store_error, known, store, clock });

@@ -38,7 +38,11 @@ pub(crate) fn provider(
     let tokens = crate::jwt::own(name, &config.issuer, &config.audience, access.as_deref(), keys.clone(), parts);
     let sessions = match config.session.as_ref().zip(cookies.session.as_deref()) {
         Some((session, cookie)) => {
-            let known = cx.retain("sessions by cookie", KnownSessions::new);
+            // What is remembered names the provider, and is of one store.
+            let (store_of, claims) = (&config.store, &config.access.claims);
+            let key =
+                format!("sessions {name} {:?} {:?} {:?} {claims:?}", store_of.file, store_of.redis, store_of.prefix);
+            let known = cx.retain(&key, KnownSessions::new);
             let kept = (keys.clone(), store.clone());
             Some(SessionCookies::new((name, cookie), session, Tokens::build(config).map_err(said)?, kept, known))
         }

@@ -1,6 +1,6 @@
 //! From the configuration to a store.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -25,14 +25,19 @@ const SECRET: usize = 32;
 pub(crate) fn open(choice: &StoreChoice, cx: &mut BuildCx<'_>) -> Result<Arc<dyn Store>, ConfigErrors> {
     let mut errors = checked(choice);
     let store = match (&choice.file, &choice.redis) {
-        (Some(path), None) => errors.collect(open_file(path, choice, cx).map_err(|e| e.under(&"file".into()))),
+        (Some(path), None) => {
+            let path = errors.collect(check_file(path).map_err(|e| e.under(&"file".into())));
+            // Nothing is made for a configuration that is refused anyway.
+            let path = path.filter(|_| errors.is_empty());
+            path.and_then(|path| errors.collect(of_file(&path, choice, cx).map_err(|e| e.under(&"file".into()))))
+        }
         (None, Some(name)) => {
-            errors.collect(cx.redis(name).map_err(|e| e.under(&"redis".into()))).map(|redis| of_redis(redis, choice, cx))
+            let redis = errors.collect(cx.redis(name).map_err(|e| e.under(&"redis".into())));
+            redis.map(|redis| of_redis(redis, choice, cx))
         }
         _ => {
-            let message = "a token service has one store";
             let help = "give it `file: /var/lib/tidegate/auth.redb`, or `redis:` with a name under `stores:`";
-            errors.push(ConfigError::at("", message).help(help));
+            errors.push(ConfigError::at("", "a token service has one store").help(help));
             None
         }
     };
@@ -110,25 +115,24 @@ fn of_redis(redis: Redis, choice: &StoreChoice, cx: &BuildCx<'_>) -> Arc<dyn Sto
     Arc::new(RedisStore::new(redis, prefix, timeout, cx.clock().clone()))
 }
 
-/// Errors carry no path yet.
-fn open_file(path: &Path, choice: &StoreChoice, cx: &mut BuildCx<'_>) -> Result<Arc<dyn Store>, ConfigError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let whole = check_file(path, folder)?;
+/// Opens it, unless this is a dry run. Errors carry no path yet.
+fn of_file(path: &Path, choice: &StoreChoice, cx: &mut BuildCx<'_>) -> Result<Arc<dyn Store>, ConfigError> {
     if cx.is_dry_run() {
         return Ok(Arc::new(Closed));
     }
-    let slot = cx.retain(&format!("store {}", whole.display()), Slot::default);
-    let file = slot.open(&whole).map_err(|error| {
+    let slot = cx.retain(&format!("store {}", path.display()), Slot::default);
+    let file = slot.open(path).map_err(|error| {
         let error = ConfigError::at("", format!("{} can't be opened: {error}", path.display()));
         error.help("it must be a file that this program made, writable for its user, and open nowhere else")
     })?;
-    warn_of_readers(&whole);
+    warn_of_readers(path);
     let timeout = choice.timeout.map_or(TIMEOUT, |timeout| timeout.get());
     Ok(Arc::new(FileStore::new(file, choice.max_users.unwrap_or(MAX_USERS), timeout)))
 }
 
-/// What can be said of a file without opening it. Its whole path, by which it is known.
-fn check_file(path: &Path, folder: &Path) -> Result<std::path::PathBuf, ConfigError> {
+/// What can be said of a file without opening it. Its whole path, by which it is known. Errors carry no path yet.
+fn check_file(path: &Path) -> Result<PathBuf, ConfigError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let not_there = |message: String| ConfigError::at("", message).help("the folder must be there: `mkdir -p` it");
     let no_file = || {
         let error = ConfigError::at("", format!("{} is no file", path.display()));
@@ -168,7 +172,9 @@ impl Slot {
             // Going on would write what nobody finds again.
             return match file.is_at(path) {
                 true => Ok(file.clone()),
-                false => Err(StoreError::Unavailable("it was removed or replaced while it is open; restart".to_owned())),
+                false => {
+                    Err(StoreError::Unavailable("it was removed or replaced while it is open; restart".to_owned()))
+                }
             };
         }
         let file = Arc::new(OpenFile::open(path)?);

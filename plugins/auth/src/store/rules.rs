@@ -50,7 +50,9 @@ impl Counted {
         let longest = now.plus(counter.window);
         match kept.filter(|(_, reset)| now.0 < *reset) {
             // Longer than its window only where a clock was wrong, or the configuration has changed.
-            Some((count, reset)) => (Self { count: count.saturating_add(by), reset: Millis(reset).min(longest) }, false),
+            Some((count, reset)) => {
+                (Self { count: count.saturating_add(by), reset: Millis(reset).min(longest) }, false)
+            }
             None => (Self { count: by, reset: longest }, true),
         }
     }

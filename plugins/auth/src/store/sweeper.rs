@@ -18,7 +18,8 @@ const LOOKED_AT: Duration = Duration::from_secs(15 * 60);
 /// Sweeps `store` whenever `cron` says so, in UTC. Errors carry no path yet.
 pub(crate) fn spawn_sweeper(store: &Arc<dyn Store>, cron: &str, cx: &mut BuildCx<'_>) -> Result<(), ConfigErrors> {
     let parser = CronParser::builder().seconds(Seconds::Disallowed).build();
-    let refused = |what: String| ConfigError::at("", what).help("five fields as in crontab(5): `0 3 * * *`, or `@daily`");
+    let refused =
+        |what: String| ConfigError::at("", what).help("five fields as in crontab(5): `0 3 * * *`, or `@daily`");
     let cron = parser.parse(cron).map_err(|error| refused(format!("no time to sweep at: {error}")))?;
     if next(&cron, cx.clock().wall()).is_none() {
         return Err(refused("that time never comes".to_owned()).into());

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tidegate_testkit::{Answer, TestGateway, Upstream, upstream};
 
 use crate::support::{
-    EDDSA, ES256, FAR, Issuer, RS256, SECRET, bearer, claims, claims_with, guarded, hs256, jwks, token, with_auth,
+    EDDSA, ES256, FAR, Issuer, RS256, SECRET, bearer, claims, claims_with, guarded, hs256, jwks, token,
 };
 
 /// A gateway that takes tokens of RS256, ES256 and EdDSA, each with a key of its own.

@@ -129,14 +129,18 @@ async fn challenges_say_exactly_what_rfc_6750_wants() {
     let (_upstream, gateway) = guarded(&format!("{{ providers: [{}], realm: shop }}", hs256()), "require").await;
     let good = token(&claims("u1"));
     let invalid = |why: &str| format!(r#"Bearer realm="shop", error="invalid_token", error_description="{why}""#);
-    let twice = r#"Bearer realm="shop", error="invalid_request", error_description="there is more than one credential""#;
+    let twice =
+        r#"Bearer realm="shop", error="invalid_request", error_description="there is more than one credential""#;
     for (credentials, challenge) in [
         (vec![], r#"Bearer realm="shop""#.to_owned()),
         (vec![bearer("a.b.c")], invalid("the credential is malformed")),
         (vec![bearer(&forged(&good))], invalid("the signature can't be verified")),
         (vec![bearer(&token(&json!({ "sub": "u1", "exp": 1 })))], invalid("the token has expired")),
         (vec![bearer(&token(&claims_with("u1", json!({ "nbf": FAR }))))], invalid("the token is not valid yet")),
-        (vec![bearer(&token(&claims_with("u1", json!({ "aud": "else" }))))], invalid("the token is not meant for this")),
+        (
+            vec![bearer(&token(&claims_with("u1", json!({ "aud": "else" }))))],
+            invalid("the token is not meant for this"),
+        ),
         (vec!["Digest x".to_owned()], invalid("the credential is not valid")),
         (vec![bearer(&good), bearer(&good)], twice.to_owned()),
         (vec![bearer(&good), "Basic YTpi".to_owned()], twice.to_owned()),
@@ -203,7 +207,11 @@ async fn every_reason_is_counted_by_its_own_name() {
     let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("later").as_secs();
     let with = |alg, kid: &str, typ: &str, more: serde_json::Value| {
-        let header = jsonwebtoken::Header { typ: Some(typ.to_owned()), kid: Some(kid.to_owned()), ..jsonwebtoken::Header::new(alg) };
+        let header = jsonwebtoken::Header {
+            typ: Some(typ.to_owned()),
+            kid: Some(kid.to_owned()),
+            ..jsonwebtoken::Header::new(alg)
+        };
         let base = json!({ "sub": "u1", "iss": "me", "iat": now, "exp": now + 60 });
         let mut all = base.as_object().cloned().expect("a map");
         all.extend(more.as_object().cloned().expect("a map"));
@@ -249,13 +257,21 @@ fn what_cannot_work_is_refused_at_load_with_its_place() {
         ("{}".to_owned(), "optional", "nobody could prove who they are"),
         (format!("{{ providers: [{jwt}] }}"), "{ require: {}, providers: [jvt] }", "there is no provider `jvt`"),
         (format!("{{ providers: [{jwt}, {jwt}] }}"), "require", "is called `jwt` already"),
-        (format!("{{ providers: [{}, {}] }}", named("staff-tokens"), named("staff-tokens")), "require", "is called `staff-tokens` already"),
+        (
+            format!("{{ providers: [{}, {}] }}", named("staff-tokens"), named("staff-tokens")),
+            "require",
+            "is called `staff-tokens` already",
+        ),
         ("{ providers: [{ name: x }] }".to_owned(), "deny", "exactly one kind"),
         (format!("{{ providers: [{}] }}", jwt.replacen("{ jwt", "{ basic: {}, jwt", 1)), "deny", "exactly one kind"),
         (format!("{{ providers: [{jwt}, {{ service: {{}} }}] }}"), "require", "there is no token service"),
         (format!("{{ providers: [{}] }}", named("\"a b\"")), "require", "visible characters"),
         (format!("{{ providers: [{jwt}], realm: \"\" }}"), "require", "visible ASCII"),
-        (format!("{{ providers: [{jwt}], revocation: {{ mode: strict }} }}"), "require", "no store that could be asked"),
+        (
+            format!("{{ providers: [{jwt}], revocation: {{ mode: strict }} }}"),
+            "require",
+            "no store that could be asked",
+        ),
         (format!("{{ providers: [{jwt}], revocation: {{ learn: 1ms }} }}"), "require", "50ms"),
         (format!("{{ providers: [{jwt}], revocation: {{ store: nowhere }} }}"), "require", "nowhere"),
     ] {
@@ -283,7 +299,8 @@ fn shown() -> impl Strategy<Value = Shown> {
         Just(Shown::Forged),
         Just(Shown::Expired),
         Just(Shown::NoToken),
-        (words(&["admin", "user"]), words(&["read", "write"])).prop_map(|(roles, scopes)| Shown::Good { roles, scopes }),
+        (words(&["admin", "user"]), words(&["read", "write"]))
+            .prop_map(|(roles, scopes)| Shown::Good { roles, scopes }),
     ]
 }
 
@@ -294,9 +311,7 @@ impl Shown {
             Shown::Good { roles, scopes } => {
                 Some(bearer(&token(&claims_with("u1", json!({ "roles": roles, "scope": scopes.join(" ") })))))
             }
-            Shown::Forged => {
-                Some(bearer(&forged(&token(&claims_with("u1", json!({ "roles": ["admin"] }))))))
-            }
+            Shown::Forged => Some(bearer(&forged(&token(&claims_with("u1", json!({ "roles": ["admin"] })))))),
             Shown::Expired => Some(bearer(&token(&json!({ "sub": "u1", "exp": 5, "roles": ["admin"] })))),
             Shown::NoToken => Some("Bearer x".to_owned()),
         }

@@ -106,6 +106,42 @@ async fn ten_thousand_forged_tokens_cause_no_question_to_a_store() {
     assert!(asked(gateway).await > before.0, "a good one is asked about");
 }
 
+/// A key that nobody has could be one that another gateway has just made: asking for it must not be what a stranger can
+/// have done ten thousand times.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_tokens_of_unknown_keys_cause_next_to_no_question_to_a_store() {
+    let redis = redis().await;
+    let upstream = upstream().reply("/*", "let through").start().await;
+    let secret = "a-secret-that-seals-the-keys-of-the-tests-0123456789";
+    let section = format!(
+        "{{ service: {{ issuer: \"https://gw.example\", store: {{ redis: shared, secret: \"{secret}\" }} }}, \
+         revocation: {{ learn: 1h }} }}"
+    );
+    let stores = format!("stores: {{ shared: {{ redis: \"{}\", timeout: 2s }} }}\n", redis.url());
+    let gateway = with_auth().start(&(stores + &guarded_yaml(&upstream, &section, "require"))).await;
+    caught_up(&gateway).await;
+    let claims = json!({
+        "iss": "https://gw.example", "aud": "api", "sub": "u1", "exp": FAR, "iat": in_seconds(0), "jti": "a",
+        "sid": "00000000000000000000000000000001", "type": "access",
+    });
+    let before = asked(&gateway).await;
+    for hundred in 0..100 {
+        let mut client = gateway.connect().await;
+        for n in 0..100 {
+            let kid = Some(format!("{hundred}-{n}"));
+            let header = jsonwebtoken::Header {
+                kid,
+                typ: Some("at+jwt".to_owned()),
+                ..jsonwebtoken::Header::new(ES256.algorithm)
+            };
+            let forged = ES256.token_with(&header, &claims);
+            client.send(call(Method::GET, "/").header("Authorization", bearer(&forged))).await.expect(401);
+        }
+    }
+    let questions = asked(&gateway).await - before;
+    assert!(questions <= 10.0, "{questions}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn in_local_mode_good_tokens_cause_no_question_either() {
     let redis = redis().await;

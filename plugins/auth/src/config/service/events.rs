@@ -40,12 +40,13 @@ pub enum NewPlace {
 pub struct Webhook {
     /// Where to.
     pub url: String,
-    /// What it is signed with: at least 24 characters.
+    /// What it is signed with: at least 24 characters. One that begins with `whsec_` is base64 behind it, as receivers'
+    /// libraries have it.
     pub secret: Secret,
     /// Which events, by name. Default: all.
     #[serde(default)]
     pub events: Vec<String>,
-    /// How many wait to be told; the oldest are dropped, and counted, beyond it. Default: 10000.
+    /// How many wait to be told; the oldest are dropped, and counted, beyond it. At most 1000000. Default: 10000.
     #[serde(default = "queue")]
     pub queue: usize,
     /// How long one call may take. Default: `5s`.

@@ -6,7 +6,8 @@ use tidegate_core::config::{Duration, Secret};
 
 use super::given;
 
-/// How many attempts at login, sign-up, password change and second factor are allowed in a window, failed or not.
+/// How many attempts at login, sign-up, password change and second factor are allowed in a window, failed or not. Each is at
+/// least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "LoginAttempts")]
 #[serde(deny_unknown_fields, default)]

@@ -15,7 +15,8 @@ pub struct PasswordRules {
     /// bcrypt's cost: each more takes twice as long. From 10 to 16. Who logs in with a password that was hashed at a
     /// lower one gets a new hash. Default: 12.
     pub cost: u32,
-    /// The fewest characters. Default: 12.
+    /// The fewest characters; at least 8. Letters are counted and hashed as they are in Unicode's NFC, however they were
+    /// typed. Default: 12.
     pub min: u32,
     /// The most bytes; bcrypt looks at no more than 72, and longer ones are refused rather than cut. At most 72.
     /// Default: 72.
@@ -27,7 +28,7 @@ pub struct PasswordRules {
     #[schemars(with = "Breached")]
     pub breached: Option<Breached>,
     /// How many passwords are hashed at a time, on threads of their own. Default: half of the machine's processors, and
-    /// at least 1.
+    /// at least 1. At most 256.
     #[serde(deserialize_with = "given")]
     #[schemars(with = "u32")]
     pub workers: Option<u32>,

@@ -13,7 +13,7 @@ pub struct Signup {
     pub enabled: bool,
     /// The roles of a new user. Default: none.
     pub roles: Vec<String>,
-    /// The most that one client may register in an hour. Default: 10.
+    /// The most that one client may register in an hour; at least 1. Default: 10.
     #[serde(default = "ten")]
     pub per_hour: u32,
 }

@@ -97,7 +97,7 @@ impl CedarCheck {
         };
         let question = format!("cedar: {} on {}", self.engine.action(action), resource.uid);
         let Some(identity) = asked.identity else { return Told::new(question, Says::Needed) };
-        let ruling = self.engine.rule(Question { asked, identity, action, path: &place.exact, resource });
+        let ruling = self.engine.would_rule(Question { asked, identity, action, path: &place.exact, resource });
         let question = format!("{question}: {ruling}");
         match (&self.service, ruling) {
             (Some(service), _) => {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cedar_policy::{
-    AuthorizationError, Authorizer, Context, ContextCreationError, Decision, Effect, EntityId, EntityTypeName,
-    EntityUid, PolicyId, Request, Response, RestrictedExpression,
+    AuthorizationError, Authorizer, Context, Decision, Effect, EntityId, EntityTypeName, EntityUid, PolicyId, Request,
+    Response, RestrictedExpression,
 };
 use tidegate_core::facts::Identity;
 use tidegate_core::prometheus::IntCounter;
@@ -95,14 +95,26 @@ impl Engine {
     }
 
     pub(super) fn rule(&self, question: Question<'_>) -> Ruling {
-        match self.respond(question) {
-            Ok(response) => self.read(&response),
-            Err(why) => Ruling::Unaskable(why),
+        self.respond(question)
+            .inspect(|response| self.count(response))
+            .map_or_else(Ruling::Unaskable, |r| self.read(&r))
+    }
+
+    /// The same, counted nowhere.
+    pub(super) fn would_rule(&self, question: Question<'_>) -> Ruling {
+        self.respond(question).map_or_else(Ruling::Unaskable, |response| self.read(&response))
+    }
+
+    fn count(&self, response: &Response) {
+        for AuthorizationError::PolicyEvaluationError(error) in response.diagnostics().errors() {
+            let policy = AsRef::<str>::as_ref(error.policy_id());
+            log::debug!(policy, error:%; "a policy could not be evaluated");
+            self.failed.get(error.policy_id()).inspect(|counter| counter.inc());
         }
     }
 
     fn respond(&self, question: Question<'_>) -> Result<Response, String> {
-        let context = self.context(&question).map_err(|error| error.to_string())?;
+        let context = self.context(&question)?;
         let identity = question.identity;
         let user = self.kinds.user(identity.subject());
         let action = self.kinds.action(question.action);
@@ -119,9 +131,7 @@ impl Engine {
         let mut broken = Vec::new();
         for AuthorizationError::PolicyEvaluationError(error) in diagnostics.errors() {
             let id = error.policy_id();
-            self.failed.get(id).inspect(|counter| counter.inc());
             let found = Broken { policy: shown(id), why: error.to_string() };
-            log::debug!(policy = &*found.policy, error = &*found.why; "a policy could not be evaluated");
             let forbids = self.policies.set.policy(id).is_none_or(|policy| policy.effect() == Effect::Forbid);
             broken.push((forbids, found));
         }
@@ -139,7 +149,7 @@ impl Engine {
     }
 
     /// What policies look at, and nothing else.
-    fn context(&self, question: &Question<'_>) -> Result<Context, ContextCreationError> {
+    fn context(&self, question: &Question<'_>) -> Result<Context, String> {
         let Asked { head, at, .. } = question.asked;
         let text = |text: &str| Some(RestrictedExpression::new_string(text.to_owned()));
         let value = |name: &str| match name {
@@ -156,7 +166,8 @@ impl Engine {
         };
         let names = ["claims", "client", "method", "path", "time", "proof"].into_iter();
         let mentioned = names.filter(|name| self.mentions.has(name));
-        Context::from_pairs(mentioned.filter_map(|name| Some((name.to_owned(), value(name)?))))
+        let context = Context::from_pairs(mentioned.filter_map(|name| Some((name.to_owned(), value(name)?))));
+        context.map_err(|error| error.to_string())
     }
 
     /// `Action::"…"`.

@@ -6,7 +6,6 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use cedar_policy::entities_errors::EntitiesError;
 use cedar_policy::ffi::DetailedError;
 use cedar_policy::{Entities, Entity, EntityUid, Schema};
 use serde_json::{Map, Value};
@@ -66,12 +65,12 @@ impl Known {
     pub(super) fn load(path: Option<&Path>, schema: Option<&Schema>) -> Result<Self, ConfigErrors> {
         let entities = match path {
             Some(path) => from_file(path, schema)?,
-            None => from_schema(schema).map_err(|error| ConfigError::at("schema", error.to_string()))?,
+            None => from_schema(schema)?,
         };
-        Self::new(&entities).map_err(|error| ConfigError::at("entities", error.to_string()).into())
+        Self::new(&entities).map_err(|why| ConfigError::at("entities", why).into())
     }
 
-    fn new(entities: &Entities) -> Result<Self, EntitiesError> {
+    fn new(entities: &Entities) -> Result<Self, String> {
         let places: HashMap<_, _> = entities.iter().enumerate().map(|(at, entity)| (entity.uid(), at)).collect();
         let nodes = entities.iter().map(|entity| Node::new(entity, &places)).collect::<Result<_, _>>()?;
         Ok(Self { nodes, places, base: Entities::empty(), in_base: HashSet::new() })
@@ -136,8 +135,8 @@ impl Known {
 }
 
 impl Node {
-    fn new(entity: &Entity, places: &HashMap<EntityUid, usize>) -> Result<Self, EntitiesError> {
-        let json = entity.to_json_value()?;
+    fn new(entity: &Entity, places: &HashMap<EntityUid, usize>) -> Result<Self, String> {
+        let json = entity.to_json_value().map_err(|error| error.to_string())?;
         let mut reaches = Vec::new();
         uids_in(&json, &mut |uid| reaches.extend(places.get(&uid)));
         let (uid, attributes, parents) = entity.clone().into_inner();
@@ -146,13 +145,14 @@ impl Node {
 }
 
 /// Cedar gives attributes, but not tags: read once more as the attributes of another entity, they are.
-fn tags(uid: &EntityUid, json: &Value) -> Result<Attributes, EntitiesError> {
+fn tags(uid: &EntityUid, json: &Value) -> Result<Attributes, String> {
     let Some(tags) = json.get("tags").filter(|tags| tags.as_object().is_some_and(|tags| !tags.is_empty())) else {
         return Ok(Attributes::new());
     };
     let (kind, id) = (uid.type_name().to_string(), uid.id().unescaped());
     let bearer = serde_json::json!({ "uid": { "type": kind, "id": id }, "attrs": tags, "parents": [] });
-    Ok(Entity::from_json_value(bearer, None)?.into_inner().1)
+    let bearer = Entity::from_json_value(bearer, None).map_err(|error| error.to_string())?;
+    Ok(bearer.into_inner().1)
 }
 
 /// Everything in it that looks like an entity: too many are no harm.
@@ -177,6 +177,7 @@ fn from_file(path: &Path, schema: Option<&Schema>) -> Result<Entities, ConfigErr
     })
 }
 
-fn from_schema(schema: Option<&Schema>) -> Result<Entities, EntitiesError> {
-    schema.map_or_else(|| Ok(Entities::empty()), Schema::action_entities)
+fn from_schema(schema: Option<&Schema>) -> Result<Entities, ConfigError> {
+    let Some(schema) = schema else { return Ok(Entities::empty()) };
+    schema.action_entities().map_err(|error| ConfigError::at("schema", error.to_string()))
 }

@@ -9,8 +9,9 @@ use super::engine::Engine;
 use super::policies::shown;
 
 impl Engine {
-    /// Paths are relative to `cedar`. `resources` are the types of resources that routes ask about.
-    pub(in crate::decide) fn warnings(&self, resources: &BTreeSet<String>) -> ConfigErrors {
+    /// Paths are relative to `cedar`. `resources` are the types of resources that routes ask about; `None` where a
+    /// service can speak of others.
+    pub(in crate::decide) fn warnings(&self, resources: Option<&BTreeSet<String>>) -> ConfigErrors {
         let mut found = ConfigErrors::new();
         found.extend(self.checked.iter().flat_map(|checked| checked.warnings.clone()));
         let mut policies: Vec<_> = self.policies.set.policies().collect();
@@ -21,7 +22,7 @@ impl Engine {
         }
         for policy in policies {
             found.extend(self.permits_everything(policy));
-            found.extend(self.unknown_types(policy, resources));
+            found.extend(resources.map(|resources| self.unknown_types(policy, resources)).unwrap_or_default());
         }
         found
     }

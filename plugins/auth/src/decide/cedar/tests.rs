@@ -227,15 +227,15 @@ fn schema_entities_and_routes_must_go_together() {
     }
     let (_dir, section) = section(permit, &[("schema.cedarschema", SCHEMA)]);
     let require = "{ cedar: { resource: '{x}', attributes: { a: '{' } }, actions: { GET: read } }";
-    let errors = rules(&section, require, &[]).err().expect("bad").to_string();
+    let errors = rules(&section, require, &[]).expect_err("bad").to_string();
     assert!(errors.contains("cedar.resource: no path parameter is called `x`"), "{errors}");
     assert!(errors.contains("cedar.attributes.a: `{` without the other"), "{errors}");
     let require = "{ cedar: {}, actions: { GET: read } }";
-    let errors = rules(&section, require, &[]).err().expect("bad").to_string();
+    let errors = rules(&section, require, &[]).expect_err("bad").to_string();
     assert!(errors.contains("cedar.resource_type: the schema has no entity type `Route`"), "{errors}");
     assert!(errors.contains("actions.GET: the schema has no Action::\"read\""), "{errors}");
     assert!(errors.contains("it has: Action::\"get\", Action::\"remove\""), "{errors}");
-    let errors = rules(&section, "{ cedar: { resource_type: 'a b' } }", &[]).err().expect("bad").to_string();
+    let errors = rules(&section, "{ cedar: { resource_type: 'a b' } }", &[]).expect_err("bad").to_string();
     assert!(errors.contains("cedar.resource_type: \"a b\" is not the name of a type"), "{errors}");
 }
 
@@ -251,7 +251,7 @@ fn where_attributes_are_asked_for_is_not_for_clients_to_say() {
         ("http://a.test/{other}", "no path parameter is called `other`"),
     ] {
         let require = format!("{{ cedar: {{ fetch: {{ url: '{url}' }} }} }}");
-        let errors = rules(&section, &require, &["id"]).err().expect(url).to_string();
+        let errors = rules(&section, &require, &["id"]).expect_err(url).to_string();
         assert!(errors.contains(fault), "{url}: {errors}");
     }
 }

@@ -81,7 +81,8 @@ impl TokenService {
         // What was issued says what is no longer so. Sessions go on with new tokens, unless nobody should.
         if changes.password || user.disabled {
             self.end_all(user.id).await?;
-        } else if changes.roles.is_some() {
+        } else if changes.roles.is_some() && self.config.session.is_none() {
+            // Sessions by cookie are looked at again within a minute.
             let now = self.now();
             self.revoke(&[self.revoked_user(user.id, now)], now).await?;
         }

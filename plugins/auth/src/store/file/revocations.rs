@@ -3,9 +3,7 @@
 use redb::{ReadTransaction, ReadableTable};
 
 use super::expiry;
-use super::tables::{
-    Due, Expiring, LAST_REVOCATION, REVOCATIONS, REVOKED, Tables, read_revoked, revoked_key,
-};
+use super::tables::{Due, Expiring, LAST_REVOCATION, REVOCATIONS, REVOKED, Tables, read_revoked, revoked_key};
 use crate::id::Millis;
 use crate::store::record::corrupt;
 use crate::store::{Cursor, PAGE, Revocation, Revoked, StoreError};

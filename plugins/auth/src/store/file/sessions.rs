@@ -52,12 +52,7 @@ pub(super) fn touch(
     Ok(Some(session))
 }
 
-pub(super) fn end(
-    tables: &mut Tables<'_>,
-    user: Id,
-    session: Id,
-    revoke: &[Revocation],
-) -> Result<bool, StoreError> {
+pub(super) fn end(tables: &mut Tables<'_>, user: Id, session: Id, revoke: &[Revocation]) -> Result<bool, StoreError> {
     let Some(session) = find(&tables.sessions, session)?.filter(|session| session.user == user) else {
         return Ok(false);
     };

@@ -127,7 +127,10 @@ async fn a_server_that_does_not_answer_is_unavailable_in_time() {
     let rotate = Rotate { session: ada.id, presented: 1, now: t, grace: secs(1), ttl: secs(1) };
     assert!(matches!(store.rotate(&rotate).await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.create_user(&a_user("bob")).await, Err(StoreError::Unavailable(_))));
-    assert!(matches!(store.end_sessions(ada.id, None, &[token(t.plus(secs(9)))]).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(
+        store.end_sessions(ada.id, None, &[token(t.plus(secs(9)))]).await,
+        Err(StoreError::Unavailable(_))
+    ));
     assert!(matches!(store.revoked(Cursor(0), t).await, Err(StoreError::Unavailable(_))));
     assert!(begun.elapsed() < secs(2), "{:?}", begun.elapsed());
     server.go_on();

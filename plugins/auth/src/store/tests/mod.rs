@@ -72,8 +72,11 @@ on_every_store! {
         one_of_many_swaps_keys;
 }
 
+/// In memory where there is a place for it: a thousand writes to a disk, one after the other, are a long time.
 pub(super) fn folder() -> TempDir {
-    tempfile::tempdir().expect("a folder")
+    let memory = std::path::Path::new("/dev/shm");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    folder.expect("a folder")
 }
 
 fn a_file(folder: &TempDir) -> Any {

@@ -1,9 +1,10 @@
 //! Logins that fail alike, and passwords that change.
 
+use http::Method;
 use serde_json::json;
 use tidegate_testkit::{Answer, wait_until_async};
 
-use super::site::{PASSWORD, Site, code, pair, post, site};
+use super::site::{PASSWORD, Site, code, pair, part, post, site};
 use crate::support::bearer;
 
 async fn login(site: &Site, name: &str, password: &str) -> Answer {
@@ -108,4 +109,49 @@ async fn logins_with_the_old_password_that_are_under_way_do_not_outlive_a_change
         assert_eq!(site.status(&pair.access).await, 401);
         site.refresh(&pair.refresh).await.expect(401);
     }
+}
+
+/// As an operator says.
+async fn administer(site: &Site, change: &str) {
+    let path = format!("/auth/users?name=jane&{change}");
+    site.gateway.request(Method::PUT, &path).to(site.gateway.admin_addr()).send().await.expect(200);
+}
+
+#[tokio::test]
+async fn an_account_that_was_disabled_is_like_one_that_nobody_has() {
+    let site = site("").await;
+    let before = site.join("jane").await;
+    administer(&site, "disabled=true").await;
+    let disabled = login(&site, "jane", PASSWORD).await.expect(401);
+    let unknown = login(&site, "nobody", PASSWORD).await.expect(401);
+    assert_eq!(seen(&disabled), seen(&unknown));
+    assert_eq!(site.status(&before.access).await, 401);
+    site.refresh(&before.refresh).await.expect(401);
+    administer(&site, "disabled=false").await;
+    assert_eq!(site.status(&site.log_in("jane").await.access).await, 200);
+}
+
+#[tokio::test]
+async fn new_roles_are_in_the_next_token_and_the_old_one_is_not_good_any_more() {
+    let site = site("").await;
+    let before = site.join("jane").await;
+    administer(&site, "roles=admin,user").await;
+    assert_eq!(site.status(&before.access).await, 401);
+    let after = pair(&site.refresh(&before.refresh).await.expect(200));
+    assert_eq!(part(&after.access, 1)["roles"], json!(["admin", "user"]));
+    assert_eq!(site.status(&after.access).await, 200);
+}
+
+#[tokio::test]
+async fn a_session_by_cookie_outlives_new_roles() {
+    let site = site("session: {}").await;
+    site.sign_up("jane").await;
+    let answer = login(&site, "jane", PASSWORD).await.expect(200);
+    let cookie = super::cookies::Jar::of(&answer).header(&["__Host-session"]);
+    let status = async || site.gateway.request(Method::GET, "/app").header("cookie", &*cookie).send().await.status;
+    assert_eq!(status().await, 200);
+    administer(&site, "roles=admin").await;
+    assert_eq!(status().await, 200);
+    site.pass(60);
+    assert_eq!(status().await, 200);
 }

@@ -103,7 +103,7 @@ fn this_program() -> Command {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_it_is_killed() {
-    let folder = folder();
+    let folder = tempfile::tempdir().expect("a folder on a disk");
     let (mut users, mut sessions) = (0, 0);
     for round in 0..ROUNDS {
         let (mut child, heard) = spawn(this_program(), &folder);
@@ -118,12 +118,12 @@ async fn nothing_acknowledged_is_lost_when_it_is_killed() {
         users += said.users.len();
         sessions += said.sessions.len();
     }
-    assert!(users > 300 && sessions > 50, "{users} users and {sessions} logouts in {ROUNDS} rounds prove little");
+    assert!(users > 60 && sessions > 10, "{users} users and {sessions} logouts in {ROUNDS} rounds prove little");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_there_is_no_room_left() {
-    let folder = folder();
+    let folder = tempfile::tempdir().expect("a folder on a disk");
     drop(open_file(&folder));
     let room = path(&folder).metadata().expect("a file").len() / 512 + 100;
     let mut shell = Command::new("sh");

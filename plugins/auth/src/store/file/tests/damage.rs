@@ -6,7 +6,7 @@ use super::*;
 /// A file with users and sessions, closed.
 async fn whole(folder: &TempDir) -> (Vec<User>, Vec<u8>) {
     let store = Arc::new(store(&open_file(folder)));
-    let users: Vec<_> = names(300).iter().map(|name| a_user(name)).collect();
+    let users: Vec<_> = names(60).iter().map(|name| a_user(name)).collect();
     let created = at_once(users.len(), |turn| {
         let (store, user) = (store.clone(), users[turn].clone());
         async move {
@@ -48,7 +48,7 @@ async fn flipped_bits_are_found() {
     let (users, bytes) = whole(&folder).await;
     let used: Vec<_> = (0..bytes.len()).filter(|place| bytes[*place] != 0).collect();
     let (mut random, mut refused) = (1_u64, 0);
-    for _ in 0..150 {
+    for _ in 0..60 {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let place = used[(random >> 33) as usize % used.len()];
         let mut damaged = bytes.clone();
@@ -56,23 +56,21 @@ async fn flipped_bits_are_found() {
         refused += usize::from(examine(&folder, &damaged, &users, &format!("a bit at {place}")).await);
     }
     // The rest is in pages that nothing uses any more, or in the older of two roots.
-    assert!(refused > 30, "only {refused} of 150 were found");
+    assert!(refused > 10, "only {refused} of 60 were found");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn overwritten_pages_are_found() {
     let folder = folder();
     let (users, bytes) = whole(&folder).await;
-    let mut refused = 0;
-    let pages = bytes.len() / 4096;
-    for page in 0..pages.min(400) {
+    let (mut tried, mut refused) = (0, 0);
+    for (place, page) in bytes.chunks(4096).enumerate().filter(|(_, page)| page.iter().any(|byte| *byte != 0)) {
         let mut damaged = bytes.clone();
-        damaged[page * 4096..(page + 1) * 4096].fill(0xA5);
-        if damaged != bytes && bytes[page * 4096..(page + 1) * 4096].iter().any(|byte| *byte != 0) {
-            refused += usize::from(examine(&folder, &damaged, &users, &format!("page {page}")).await);
-        }
+        damaged[place * 4096..][..page.len()].fill(0xA5);
+        tried += 1;
+        refused += usize::from(examine(&folder, &damaged, &users, &format!("page {place}")).await);
     }
-    assert!(refused > 30, "only {refused} of {pages} pages were missed");
+    assert!(refused > 5, "only {refused} of {tried} pages were missed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

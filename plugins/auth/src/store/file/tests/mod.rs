@@ -93,7 +93,10 @@ async fn what_is_no_store_is_refused_and_left_as_it_is() {
 async fn a_layout_of_a_later_version_is_refused() {
     let folder = folder();
     let file = open_file(&folder);
-    file.writer.write(Instant::now() + TIMEOUT, |tables| Ok(drop(tables.numbers.insert(LAYOUT, 2)?))).await.expect("written");
+    file.writer
+        .write(Instant::now() + TIMEOUT, |tables| Ok(tables.numbers.insert(LAYOUT, 2)?.is_some()))
+        .await
+        .expect("written");
     drop(file);
     assert!(why(OpenFile::open(&path(&folder))).contains("layout 2"));
 }
@@ -135,7 +138,7 @@ async fn a_corrupt_record_is_nobody_else_s_problem() {
     store.create_user(&ada).await.expect("an answer");
     store.create_user(&bob).await.expect("an answer");
     let id = ada.id;
-    let spoil = move |tables: &mut Tables<'_>| Ok(drop(tables.users.insert(&id.0, &b"1{}"[..])?));
+    let spoil = move |tables: &mut Tables<'_>| Ok(tables.users.insert(&id.0, &b"1{}"[..])?.is_some());
     file.writer.write(Instant::now() + TIMEOUT, spoil).await.expect("written");
     assert!(matches!(store.user(ada.id).await, Err(StoreError::Corrupt(_))));
     // In one group of writes.
@@ -224,7 +227,8 @@ async fn a_sweep_removes_what_is_over_and_nothing_else() {
     store.create_user(&a_user("ada")).await.expect("an answer");
     let soon = t.plus(secs(10));
     for _ in 0..3 {
-        let (short, long) = (Counter { key: Id::random(), window: secs(10) }, Counter { key: Id::random(), window: secs(99) });
+        let (short, long) =
+            (Counter { key: Id::random(), window: secs(10) }, Counter { key: Id::random(), window: secs(99) });
         store.count(&[short, long], 1, t).await.expect("an answer");
         for until in [soon, t.plus(secs(99))] {
             store.put(Id::random(), b"v", until, true, t).await.expect("an answer");
