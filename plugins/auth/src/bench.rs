@@ -2,18 +2,21 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tidegate_core::facts::Identity;
 use tidegate_core::{
     BuildCx, Clock, Connection, HeaderMap, HeaderValue, Method, Metrics, Plugin, RequestHead, RequestHeader, Retained,
     Scheme, Stores, header,
 };
 
 use crate::Auth;
+use crate::cache::{ProviderId, TokenCache};
 use crate::config::Config;
 use crate::plugin::Shared;
 use crate::providers::{Selected, Walk};
 use crate::revoke::{Revocations, Standing};
-use crate::verdict::{Asking, Proved, Verdict};
+use crate::verdict::{Asking, Mark, Proved, Verdict};
 
 /// A section, and all that a route with it does before a request is let through.
 pub struct Checks {
@@ -22,6 +25,36 @@ pub struct Checks {
     revocations: Revocations,
     connection: Connection,
     clock: Clock,
+}
+
+/// Tokens that are remembered, and nothing around them.
+pub struct Cached {
+    cache: TokenCache,
+    revocations: Revocations,
+}
+
+impl Cached {
+    /// With so many other tokens remembered, and so many revoked.
+    pub fn new(token: &str, others: usize, revoked: usize) -> Self {
+        let cache = TokenCache::new(2 * others + 100, Duration::from_secs(3600));
+        let now = Clock::system().wall();
+        let put = |token: &str| {
+            let (id, subject) = (Mark::of_jti(token), Mark::of_subject("u1"));
+            let (issued, expires) = (1, now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() + 3600);
+            let mark = Some(Mark { token: id, subject, session: None, issued, expires });
+            let identity = Identity::new("u1", "bench", serde_json::Map::new());
+            cache.put(&ProviderId(1), token, &Proved { identity, mark }, now);
+        };
+        put(token);
+        (0..others).for_each(|n| put(&n.to_string()));
+        Self { cache, revocations: Revocations::for_bench(revoked) }
+    }
+
+    /// What is measured: whether the token is remembered and wasn't revoked.
+    pub fn check(&self, token: &str, now: SystemTime) -> bool {
+        let proved = self.cache.get(&ProviderId(1), token, now);
+        proved.and_then(|proved| proved.mark).is_some_and(|mark| self.revocations.check(&mark) == Standing::Good)
+    }
 }
 
 /// A request, as far as it is looked at.
@@ -77,7 +110,7 @@ impl Checks {
             scheme: Scheme::Https,
             listener: "main",
         };
-        let asking = Asking { head, connection: &self.connection, country: None, now: self.clock.wall() };
+        let asking = Asking { head, connection: &self.connection, now: self.clock.wall() };
         let Walk::Found(found) = self.providers.at_once(&asking) else { return None };
         self.providers.count(&found);
         let Verdict::Proved(proved) = found.verdict else { return None };

@@ -84,8 +84,7 @@ impl Handler for RouteAuth {
 
 impl RouteAuth {
     fn asking<'a>(&self, cx: &'a Cx<'_>) -> Asking<'a> {
-        let (connection, country) = (cx.connection(), cx.facts().country);
-        Asking { head: cx.head(), connection, country, now: self.shared.clock.wall() }
+        Asking { head: cx.head(), connection: cx.connection(), now: self.shared.clock.wall() }
     }
 
     /// The same, unless what was proved was revoked. Only what has proved something gets here: a store is never asked

@@ -125,7 +125,7 @@ mod tests {
             assert_eq!(auth.checks.with_label_values(&["jwt", reason.as_str()]).get(), 1, "{reason:?}");
         }
         let refused = auth.refused(&"users".into());
-        ["busy", "never heard of", "or of this"].map(|code| refused.count(code));
+        ["busy", "never heard of", "or of this"].into_iter().for_each(|code| refused.count(code));
         assert_eq!(auth.refused.with_label_values(&["users", "busy"]).get(), 1);
         assert_eq!(auth.refused.with_label_values(&["users", "other"]).get(), 2);
     }

@@ -140,7 +140,8 @@ fn own(config: &Config, name: &str, parts: &Parts, cx: &mut BuildCx<'_>) -> Buil
         return Err(error.help("add `service:` to the section").into());
     };
     // What is wrong with the service is reported where it is.
-    crate::service::provider(name, service, parts, cx)
+    // What is wrong with the service is reported where it is: the service has such a provider of its own.
+    crate::service::provider(name, service, parts, cx).map_err(|_| ConfigErrors::new())
 }
 
 fn taken(names: &BTreeMap<String, usize>, name: &str, at: &ConfigPath) -> Result<(), ConfigError> {

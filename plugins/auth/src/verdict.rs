@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue};
-use tidegate_core::facts::{Country, Identity};
+use tidegate_core::facts::Identity;
 use tidegate_core::{Connection, RequestHead, RequestHeader};
 
 use crate::id::Id;
@@ -15,7 +15,6 @@ use crate::id::Id;
 pub(crate) struct Asking<'a> {
     pub(crate) head: RequestHead<'a>,
     pub(crate) connection: &'a Connection,
-    pub(crate) country: Option<Country>,
     pub(crate) now: SystemTime,
 }
 

@@ -3,6 +3,7 @@
 mod alerts;
 mod applications;
 mod auth;
+mod auth_crash;
 mod memory;
 mod reload;
 mod shutdown;

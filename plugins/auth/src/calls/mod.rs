@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri};
 use tidegate_core::prometheus::{Histogram, IntCounter};
-use tidegate_core::{BuildCx, Clock, ConfigError, ConfigErrors, FetchLimits, Http, MetricError, Metrics};
+use tidegate_core::{BuildCx, Clock, ConfigError, ConfigErrors, FetchError, FetchLimits, Http, MetricError, Metrics};
 use tokio::sync::Semaphore;
 
 use breaker::Breaker;
@@ -94,20 +94,32 @@ impl Calls {
         match answer {
             Ok(answer) if is_down(answer.status()) => Err(self.lost(says(answer.status()))),
             Ok(answer) => self.answered(answer),
+            // It did answer: who has such an answer must not shut out the rest.
+            Err(error @ FetchError::TooLarge(_)) => Err(self.refused(error.to_string())),
             Err(error) => Err(self.lost(error.to_string())),
         }
     }
 
     fn answered(&self, answer: Response<Bytes>) -> Result<Response<Bytes>, String> {
+        if answer.status().is_server_error() {
+            return Err(self.refused(says(answer.status())));
+        }
+        self.is_back();
+        self.metrics.answered.inc();
+        Ok(answer)
+    }
+
+    /// It is there, and its answer can't be used.
+    fn refused(&self, why: String) -> String {
+        self.is_back();
+        self.metrics.failed.inc();
+        why
+    }
+
+    fn is_back(&self) {
         if self.breaker.answered() {
             log::info!(provider = &*self.name; "a service that is asked by auth answers again");
         }
-        if answer.status().is_server_error() {
-            self.metrics.failed.inc();
-            return Err(says(answer.status()));
-        }
-        self.metrics.answered.inc();
-        Ok(answer)
     }
 
     fn lost(&self, why: String) -> String {

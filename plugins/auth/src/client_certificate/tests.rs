@@ -64,7 +64,7 @@ fn ask(provider: &ClientCertificate, connection: &Connection, now: SystemTime) -
         scheme: Scheme::Https,
         listener: "main",
     };
-    provider.at_once(&Asking { head, connection, country: None, now }).expect("at once")
+    provider.at_once(&Asking { head, connection, now }).expect("at once")
 }
 
 fn provider(config: Config) -> ClientCertificate {

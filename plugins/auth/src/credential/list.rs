@@ -111,8 +111,10 @@ impl<T> ListFile<T> {
         if same && self.settled {
             return None;
         }
-        (self.stamp, self.settled) = (stamp, same);
         let text = text(&self.path);
+        // What could not be read may be readable the next time, though nobody has touched it: there were too many open
+        // files, for one.
+        (self.stamp, self.settled) = (stamp, same && text.is_ok());
         let seen = match &text {
             Ok(text) => Id::hash(&[b"text", text.as_bytes()]),
             Err(error) => Id::hash(&[b"error", error.as_bytes()]),

@@ -92,6 +92,13 @@ impl Params {
         self.0.iter().find(unmet).map(|(param, _)| &**param)
     }
 
+    /// Whether all may be what their claims say, one with more than one reading among them: for what denies.
+    pub(super) fn may_hold(&self, asked: &Asked<'_>, identity: &Identity) -> bool {
+        let has_readings = |param: &str| asked.param(param).is_some() && decode::param(asked, param).is_none();
+        let holds = |param, claim| has_readings(param) || is_what_claim_says(asked, identity, param, claim);
+        self.0.iter().all(|(param, claim)| holds(param, claim))
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(param, claim)| (&**param, &**claim))
     }

@@ -125,7 +125,7 @@ impl Statement {
         (all || self.principals.iter().any(|principal| principal.is(identity)))
             && self.actions.iter().any(|pattern| pattern.matches(action))
             && self.covers(place)
-            && self.when.holds(asked, identity)
+            && self.when.holds(self.effect, asked, identity)
     }
 
     /// What denies looks at every reading of the path, what allows at the exact one alone.
@@ -203,11 +203,16 @@ impl When {
         errors.into_result(Self { client, claims: claims.unwrap_or_default(), params: params.unwrap_or_default() })
     }
 
-    fn holds(&self, asked: &Asked<'_>, identity: &Identity) -> bool {
+    /// What denies holds for a path parameter with several readings, too: one of them may be the one that it is about.
+    fn holds(&self, effect: Effect, asked: &Asked<'_>, identity: &Identity) -> bool {
         let client = asked.head.client.to_canonical();
+        let params = match effect {
+            Effect::Allow => self.params.unmet(asked, identity).is_none(),
+            Effect::Deny => self.params.may_hold(asked, identity),
+        };
         (self.client.is_empty() || self.client.iter().any(|net| net.contains(&client)))
             && self.claims.unmet(identity).is_none()
-            && self.params.unmet(asked, identity).is_none()
+            && params
     }
 }
 

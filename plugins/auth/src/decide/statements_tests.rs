@@ -108,6 +108,20 @@ fn no_spelling_of_a_path_passes_by_a_deny() {
 }
 
 #[test]
+fn no_spelling_of_a_parameter_passes_by_a_deny() {
+    let yaml = "[{ effect: allow, actions: ['*'], resources: ['*'] },
+        { name: own, effect: deny, actions: ['*'], resources: ['*'], when: { params: { user: sub } } }]";
+    let statements = statements(yaml).expect("statements");
+    let ask = |path: &str| {
+        rule(&statements, &Question::get(path).param("user", 1..path.len()).by(who("u1", &[], json!({}))))
+            == Ruling::Denied("own")
+    };
+    assert!(ask("/u1") && ask("/%751") && ask("/u1;x") && !ask("/u2"));
+    let elsewhere = rule(&statements, &Question::get("/u1").by(who("u1", &[], json!({}))));
+    assert_eq!(elsewhere, Ruling::Allowed("1"), "a path without the parameter");
+}
+
+#[test]
 fn an_encoded_slash_makes_no_path_an_allowed_one() {
     let yaml = "[{ effect: allow, actions: ['*'], resources: [/v1/open/x] }]";
     let statements = statements(yaml).expect("statements");

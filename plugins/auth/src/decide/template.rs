@@ -44,8 +44,8 @@ impl Template {
                 Part::Text(text) => out.push_str(text),
                 Part::Param(name) => {
                     let value = decode::param(asked, name)?;
-                    // In `{a}:{b}`, a colon in the first would make two resources one.
-                    if self.separator_after(index).is_some_and(|separator| value.contains(separator)) {
+                    // In `{a}:{b}`, a colon in the first would make two resources one; in `{a}::{b}`, one at its end.
+                    if self.separator_after(index).is_some_and(|separator| !ends_first(&value, separator)) {
                         return None;
                     }
                     out.push_str(&value);
@@ -94,6 +94,16 @@ impl Template {
             Part::Text(_) => None,
         })
     }
+}
+
+/// Whether the separator after this value is the first in both together.
+fn ends_first(value: &str, separator: &str) -> bool {
+    let overlaps = (1..separator.len()).any(|at| match (separator.get(..at), separator.get(at..)) {
+        // The separator begins in the value, and the rest of it is what the separator itself begins with.
+        (Some(begin), Some(rest)) => value.ends_with(begin) && separator.starts_with(rest),
+        _ => false,
+    });
+    !overlaps && !value.contains(separator)
 }
 
 /// RFC 3986 section 2.3: everything but unreserved characters.
@@ -166,6 +176,10 @@ mod tests {
         let render = |path, a, b| ask(path, &[("a", a), ("b", b)], |asked| template.render(asked));
         assert_eq!(render("/x/y:z", 1..2, 3..6).as_deref(), Some("x:y:z"));
         assert_eq!(render("/x:y/z", 1..4, 5..6), None);
+        let template = parse("{a}::{b}").expect("a template");
+        let render = |path, a, b| ask(path, &[("a", a), ("b", b)], |asked| template.render(asked));
+        assert_eq!(render("/x/:y", 1..2, 3..5).as_deref(), Some("x:::y"));
+        assert_eq!(render("/x:/y", 1..3, 4..5), None, "the same, read otherwise");
         assert!(parse("{a}{b}").expect_err("ambiguous").contains("several ways"));
     }
 

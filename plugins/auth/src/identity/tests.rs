@@ -13,7 +13,9 @@ fn forwarder(config: &str) -> Result<Forwarder, ConfigErrors> {
 
 fn head(fields: &[(&'static str, &'static str)]) -> RequestHeader {
     let mut head = RequestHeader::build("GET", b"/", None).expect("a head");
-    fields.iter().for_each(|(name, value)| drop(head.append_header(*name, *value).expect("a field")));
+    for (name, value) in fields {
+        head.append_header(*name, *value).expect("a field");
+    }
     head
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -40,6 +40,37 @@ pub(super) struct Progress {
     /// The store has not answered for too long.
     pub(super) lost: AtomicBool,
     pub(super) cursor: Mutex<Cursor>,
+    /// When everything was read last.
+    read: Mutex<Option<Instant>>,
+}
+
+impl Progress {
+    /// Whether all revocations are known. Room is looked at twice: what didn't fit is marked before all is read, and the
+    /// mark is taken away after it is said that all will be read again.
+    pub(super) fn is_whole(&self) -> bool {
+        let fits = || !self.overflowed.load(Acquire);
+        fits() && self.caught_up.load(Acquire) && fits()
+    }
+
+    /// Everything was read.
+    pub(super) fn caught_up(&self, now: Instant) {
+        *self.read.lock() = Some(now);
+        self.caught_up.store(true, Release);
+    }
+
+    /// All is to be read again.
+    pub(super) fn begin_again(&self) {
+        self.caught_up.store(false, Relaxed);
+        self.overflowed.store(false, Release);
+        *self.cursor.lock() = Cursor::default();
+    }
+
+    /// Nobody has read for a while, as all was asked about or nothing: what is new is not known.
+    pub(super) fn resume(&self, now: Instant, patience: Duration) {
+        if self.read.lock().is_none_or(|read| now.saturating_duration_since(read) > patience) {
+            self.caught_up.store(false, Relaxed);
+        }
+    }
 }
 
 type Shard = HashMap<Revoked, Until>;

@@ -70,6 +70,7 @@ impl Learner {
     /// Until it is told to stop.
     pub(super) async fn run(self, mut stop: Stop) {
         let mut answered = self.clock.now();
+        self.known.progress.resume(answered, self.learn * PATIENCE);
         let mut whole = self.clock.now();
         while self.read(&mut answered, &mut stop).await.is_continue() {
             self.known.forget(Millis::of(self.clock.wall()));
@@ -110,7 +111,7 @@ impl Learner {
         *self.known.progress.cursor.lock() = if again { Cursor::default() } else { cursor };
         let all = revoked.is_empty() && !again;
         if all {
-            self.known.progress.caught_up.store(true, Relaxed);
+            self.known.progress.caught_up(self.clock.now());
             self.found();
         }
         all
@@ -172,9 +173,7 @@ impl Learner {
         let due = self.clock.now().saturating_duration_since(*whole) >= AGAIN;
         if due && self.known.has_room() && progress.overflowed.load(Relaxed) {
             *whole = self.clock.now();
-            progress.caught_up.store(false, Relaxed);
-            progress.overflowed.store(false, Relaxed);
-            *progress.cursor.lock() = Cursor::default();
+            progress.begin_again();
         }
     }
 

@@ -89,11 +89,10 @@ impl Revocations {
             return Standing::Revoked;
         }
         let progress = &self.known.progress;
-        let everything = progress.caught_up.load(Relaxed) && !progress.overflowed.load(Relaxed);
         match (self.mode, progress.lost.load(Relaxed), self.on_store_error) {
             (RevocationMode::Local, true, OnStoreError::Deny) => Standing::Lost,
             (RevocationMode::Local, true, OnStoreError::Allow) => Standing::Good,
-            (RevocationMode::Local, false, _) if everything => Standing::Good,
+            (RevocationMode::Local, false, _) if progress.is_whole() => Standing::Good,
             _ => Standing::Ask,
         }
     }

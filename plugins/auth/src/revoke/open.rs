@@ -13,12 +13,15 @@ use crate::store::Store;
 const SHORTEST_LEARN: Duration = Duration::from_millis(50);
 const LONGEST_LEARN: Duration = Duration::from_secs(3600);
 
-/// The store, and by what it is known over reloads. Errors are relative to `revocation`.
+/// A store, and by what it is known over reloads.
+type Opened = (Arc<dyn Store>, String);
+
+/// The store. Errors are relative to `revocation`.
 pub(super) fn store(
     config: &RevocationConfig,
     service: Option<(&StoreChoice, Arc<dyn Store>)>,
     cx: &mut BuildCx<'_>,
-) -> Result<Option<(Arc<dyn Store>, String)>, ConfigErrors> {
+) -> Result<Option<Opened>, ConfigErrors> {
     let mut errors = ConfigErrors::new();
     if !(SHORTEST_LEARN..=LONGEST_LEARN).contains(&config.learn.get()) {
         errors.push(ConfigError::at("learn", "must be from 50ms to 1h"));
@@ -42,7 +45,7 @@ pub(super) fn store(
 }
 
 /// Opens a store of `stores:` that somebody else's token service writes to, or operators do.
-fn open(named: &str, cx: &mut BuildCx<'_>) -> Result<(Arc<dyn Store>, String), ConfigError> {
+fn open(named: &str, cx: &mut BuildCx<'_>) -> Result<Opened, ConfigError> {
     let store = crate::store::open_shared(named, cx).map_err(|error| error.under(&"store".into()))?;
     Ok((store, name(&StoreChoice { redis: Some(named.to_owned()), ..StoreChoice::default() })))
 }

@@ -113,6 +113,23 @@ async fn what_is_revoked_elsewhere_is_known_within_the_time_to_learn() {
 }
 
 #[tokio::test]
+async fn what_was_revoked_while_nobody_read_is_asked_about() {
+    let store = FakeStore::new();
+    let gateway = Gateway::new(&store, RevocationMode::Local, OnStoreError::Allow, 1000).reads().await;
+    gateway.stop.send_replace(true);
+    wait_until("the reader is gone", || gateway._task.as_ref().is_some_and(JoinHandle::is_finished)).await;
+    // A configuration with `strict` or `off` was the current one meanwhile.
+    gateway.clock.advance(Duration::from_secs(3600));
+    store.revoke(&[of_token("a")], Millis(0)).await.expect("revoked");
+    let progress = &gateway.revocations.known.progress;
+    progress.resume(gateway.revocations.clock.now(), LEARN * 3);
+    assert_eq!(gateway.check("a"), Standing::Ask);
+    progress.caught_up(gateway.revocations.clock.now());
+    progress.resume(gateway.revocations.clock.now(), LEARN * 3);
+    assert!(progress.is_whole(), "a reload is no pause");
+}
+
+#[tokio::test]
 async fn what_is_revoked_here_holds_at_once() {
     let store = FakeStore::new();
     for mode in [RevocationMode::Local, RevocationMode::Strict] {

@@ -41,7 +41,7 @@ impl TokenService {
     pub(super) async fn asker(&self, cx: &Cx<'_>) -> Result<Asker, Refused> {
         let connection = cx.connection().clone();
         let (head, now) = (cx.head(), self.deps.clock.wall());
-        let asking = Asking { head, connection: &connection, country: cx.facts().country, now };
+        let asking = Asking { head, connection: &connection, now };
         let verdict = match self.deps.own.at_once(&asking) {
             Some(verdict) => verdict,
             None => self.deps.own.authenticate(&asking).await,

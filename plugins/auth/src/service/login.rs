@@ -31,7 +31,7 @@ impl Desk<'_> {
         self.service.deps.guard.succeeded(&attempt).await?;
         let user = self.service.rehashed(user, password).await;
         let begun = self.service.begin(&user, &origin).await?;
-        self.service.still_so(&user, begun.session.id).await?;
+        let user = self.service.still_so(&user, begun.session.id).await?;
         self.service.logged_in(&user, begun.session.id, &origin).await;
         let reply = self.welcome(&user, &begun)?;
         self.with_device(reply, &account)
@@ -128,11 +128,11 @@ impl TokenService {
     }
 
     /// A password that was changed while this login was under way has ended it: the change ended the sessions that it
-    /// found, and can't have found this one.
-    async fn still_so(&self, user: &User, session: crate::id::Id) -> Result<(), Refused> {
+    /// found, and can't have found this one. The user as they are now: roles may have been taken away meanwhile.
+    async fn still_so(&self, user: &User, session: crate::id::Id) -> Result<User, Refused> {
         let now = self.deps.store.user(user.id).await?;
-        if now.is_some_and(|now| now.changed == user.changed && !now.disabled) {
-            return Ok(());
+        if let Some(now) = now.filter(|now| now.changed == user.changed && !now.disabled) {
+            return Ok(now);
         }
         self.end(user.id, session, &[]).await?;
         Err(invalid_credentials().into())

@@ -29,6 +29,10 @@ pub(super) struct Begun {
 /// What is lost by counting in whole seconds, and by tokens that are issued a second later.
 const SECOND: Duration = Duration::from_secs(2);
 
+/// How far the clock of another gateway may be ahead, as [`own`](crate::jwt::own) takes its tokens: they expire later by
+/// as much.
+const AHEAD: Duration = Duration::from_secs(30);
+
 /// How long a session by cookie may be remembered after its end.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
@@ -95,7 +99,7 @@ impl TokenService {
     /// a moment.
     fn outlives(&self) -> Duration {
         let remembered = self.config.session.as_ref().map_or(Duration::ZERO, |_| REMEMBERED);
-        self.tokens.ttl.max(remembered) + SECOND
+        self.tokens.ttl.max(remembered) + SECOND + AHEAD
     }
 
     /// Revokes, and acknowledges it when the store has it.
@@ -122,9 +126,13 @@ impl TokenService {
         Ok(ended)
     }
 
-    /// Ends all sessions of a user.
+    /// Ends all sessions of a user. Each is revoked by its own id as well: a token that another gateway issues just now,
+    /// whose clock is ahead, or that is issued as of the next second because of this, is none of a later login.
     pub(super) async fn end_all(&self, user: Id) -> Result<u32, StoreError> {
-        let revoke = [self.revoked_user(user, self.now())];
+        let now = self.now();
+        let sessions = self.deps.store.sessions(user, now).await?;
+        let mut revoke = vec![self.revoked_user(user, now)];
+        revoke.extend(sessions.iter().map(|session| self.revoked_session(session.id, now)));
         let ended = self.deps.store.end_sessions(user, None, &revoke).await?;
         self.deps.revocations.heard(&revoke);
         Ok(ended)

@@ -90,6 +90,10 @@ impl Authenticator for Own {
     fn scheme(&self) -> Option<Scheme> {
         Some(Scheme::Bearer)
     }
+
+    fn state(&self) -> Option<serde_json::Value> {
+        self.tokens.state()
+    }
 }
 
 impl Own {

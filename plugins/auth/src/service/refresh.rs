@@ -45,12 +45,15 @@ impl Desk<'_> {
                 return self.without_cookies(over());
             }
         };
+        // Before the user is read: what is revoked from here on is later than the token, and refuses it; what was
+        // revoked before is in what is read.
+        let issued = service.next_good(&session, now);
         let Some(user) = service.deps.store.user(session.user).await?.filter(|user| !user.disabled) else {
             service.end(session.user, session.id, &[]).await?;
             service.metrics.refreshed(Refreshed::Gone);
             return self.without_cookies(over());
         };
-        let reply = self.pair(&user, &session, service.next_good(&session, now), Grant::Refresh)?;
+        let reply = self.pair(&user, &session, issued, Grant::Refresh)?;
         service.metrics.refreshed(what);
         Ok(reply)
     }

@@ -105,12 +105,12 @@ async fn what_was_revoked_is_forgotten_when_it_would_have_expired() {
     let expires = part(&pair.access, 1)["exp"].as_i64().expect("a time") * 1000;
     let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_millis() as i64;
     assert_eq!(kept.len(), 2, "the token and its login: {kept:?}");
+    // By another gateway's clock, which may be 30 s ahead, tokens of the login expire so much later.
     for (name, left) in kept {
-        assert!((-1000..=3500).contains(&(left - (expires - now))), "{name} is kept for {left} ms");
+        assert!((-1000..=33_500).contains(&(left - (expires - now))), "{name} is kept for {left} ms");
     }
     assert_eq!(code(&get(one, "/app", &pair.access).await), "token_revoked");
-    wait_until_async("nothing is left of it", async || revoked(&fleet.redis).await.is_empty()).await;
-    assert_eq!(code(&get(one, "/app", &pair.access).await), "token_expired");
+    wait_until_async("it expires", async || code(&get(one, "/app", &pair.access).await) == "token_expired").await;
 }
 
 async fn get(gateway: &TestGateway, path: &str, access: &str) -> tidegate_testkit::Answer {

@@ -175,3 +175,19 @@ async fn an_internal_token_never_outlives_what_was_proved() {
     let claims = jsonwebtoken::dangerous::insecure_decode::<Value>(&inner).expect("a token").claims;
     assert_eq!(claims["exp"], json!(now + 100));
 }
+
+/// RFC 9110 section 7.6.1: what `Connection` names is dropped by the next proxy. A client must not get to name what the
+/// gateway says (as in CVE-2022-31813).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_cannot_have_its_identity_dropped_on_the_way() {
+    let (upstream, gateway) = routes(&[("require", "{ auth: require }")]).await;
+    let token = token(&claims_with("u1", json!({ "roles": ["user"] })));
+    for named in ["X-User-ID", "close, x-user-id , X-User-Role", "keep-alive, x_user_id"] {
+        let request = gateway.request(Method::GET, "/require/x").header("Connection", named);
+        request.header("Authorization", bearer(&token)).send().await.expect(200);
+        let request = seen(&upstream);
+        assert_eq!((request.header("X-User-ID"), request.header("X-User-Role")), (Some("u1"), Some("user")), "{named}");
+        let told = request.headers.all("Connection").collect::<Vec<_>>().join(",").to_lowercase();
+        assert!(!told.contains("user"), "{named}: {request:#?}");
+    }
+}

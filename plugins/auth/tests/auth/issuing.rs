@@ -9,3 +9,4 @@ mod refusals;
 mod reload;
 mod sessions;
 pub(crate) mod site;
+mod skew;

@@ -1,14 +1,14 @@
 //! The plugin in a gateway: YAML in, HTTP out.
 
+mod api_key;
 mod attacks;
 mod basic;
-mod api_key;
 mod cedar;
 mod certificates;
 mod deciding;
-mod forwarding;
-mod forward_auth;
 mod fleet;
+mod forward_auth;
+mod forwarding;
 mod guard;
 mod introspection;
 mod issuing;

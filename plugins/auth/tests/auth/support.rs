@@ -61,9 +61,11 @@ pub(crate) struct Issuer {
     key: EncodingKey,
 }
 
+type ReadKey = fn(&[u8]) -> jsonwebtoken::errors::Result<EncodingKey>;
+
 impl Issuer {
     fn new(kid: &'static str, algorithm: Algorithm) -> Self {
-        let (alg, read): (_, fn(&[u8]) -> jsonwebtoken::errors::Result<EncodingKey>) = match algorithm {
+        let (alg, read): (_, ReadKey) = match algorithm {
             Algorithm::RS256 => (&rcgen::PKCS_RSA_SHA256, EncodingKey::from_rsa_pem),
             Algorithm::ES256 => (&rcgen::PKCS_ECDSA_P256_SHA256, EncodingKey::from_ec_pem),
             Algorithm::ES384 => (&rcgen::PKCS_ECDSA_P384_SHA384, EncodingKey::from_ec_pem),

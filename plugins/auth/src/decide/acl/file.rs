@@ -30,6 +30,17 @@ pub(super) struct ListFile {
     table: ArcSwap<Table>,
 }
 
+/// How the file was when it was looked at last.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    print: Option<Print>,
+    /// Whether it was the same the next time, and could be read. Two writes within one tick of the file system's clock
+    /// look alike, and what could not be read may be readable the next time.
+    settled: bool,
+    /// Why it could not be used: each reason is told once.
+    error: Option<String>,
+}
+
 /// What changes when a file does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Print {
@@ -42,12 +53,12 @@ impl ListFile {
     /// Reads the file now, and again when it changes. The error carries no path.
     pub(super) fn open(name: &str, path: &Path, cx: &mut BuildCx<'_>) -> Result<Arc<Self>, ConfigError> {
         // Before the content: a change in between is seen as one.
-        let print = Print::of(path);
+        let seen = Seen { print: Print::of(path), ..Seen::default() };
         let table =
             read(path).map_err(|why| ConfigError::at("", why).help("who may do what: `doc:123: { alice: [read] }`"))?;
         let file = Arc::new(Self { name: name.into(), path: path.to_owned(), table: ArcSwap::from_pointee(table) });
         let (watched, clock) = (file.clone(), cx.clock().clone());
-        cx.spawn(&format!("acl.{name}"), move |stop| watched.watch(print, clock, stop));
+        cx.spawn(&format!("acl.{name}"), move |stop| watched.watch(seen, clock, stop));
         Ok(file)
     }
 
@@ -55,7 +66,7 @@ impl ListFile {
         self.table.load_full()
     }
 
-    async fn watch(self: Arc<Self>, mut seen: Option<Print>, clock: Clock, mut stop: Stop) {
+    async fn watch(self: Arc<Self>, mut seen: Seen, clock: Clock, mut stop: Stop) {
         loop {
             tokio::select! {
                 () = stop.stopped() => return,
@@ -63,24 +74,34 @@ impl ListFile {
             }
             let file = self.clone();
             let looked = tokio::task::spawn_blocking(move || file.look(seen)).await;
-            seen = looked.unwrap_or(seen);
+            seen = looked.unwrap_or_default();
         }
     }
 
     /// Reads the file again if it isn't as it was `seen` last; how it is now.
-    fn look(&self, seen: Option<Print>) -> Option<Print> {
-        let now = Print::of(&self.path);
-        if now == seen {
+    fn look(&self, seen: Seen) -> Seen {
+        let print = Print::of(&self.path);
+        let same = print == seen.print;
+        if same && seen.settled {
             return seen;
         }
-        match read(&self.path) {
+        let text = text(&self.path);
+        let settled = same && text.is_ok();
+        let error = match text.and_then(|text| table(&self.path, &text)) {
+            Ok(table) if table == **self.table.load() => None,
             Ok(table) => {
                 log::info!(list = &*self.name, resources = table.len(); "the access list was read again");
                 self.table.store(Arc::new(table));
+                None
             }
-            Err(why) => log::error!(list = &*self.name, error = &*why; "the access list stays as it was"),
-        }
-        now
+            Err(why) => {
+                if seen.error.as_ref() != Some(&why) {
+                    log::error!(list = &*self.name, error = &*why; "the access list stays as it was");
+                }
+                Some(why)
+            }
+        };
+        Seen { print, settled, error }
     }
 }
 
@@ -97,6 +118,10 @@ impl Print {
 
 /// The list in a file, or what is wrong with it.
 fn read(path: &Path) -> Result<Table, String> {
+    table(path, &text(path)?)
+}
+
+fn text(path: &Path) -> Result<String, String> {
     let shown = path.display();
     let file = std::fs::File::open(path).map_err(|error| format!("can't read {shown}: {error}"))?;
     let mut text = String::new();
@@ -105,7 +130,12 @@ fn read(path: &Path) -> Result<Table, String> {
     if text.len() as u64 > LARGEST {
         return Err(format!("{shown} has more than {} MiB", LARGEST >> 20));
     }
-    let entries = parse(&text).map_err(|error| format!("{shown}: {error}"))?;
+    Ok(text)
+}
+
+fn table(path: &Path, text: &str) -> Result<Table, String> {
+    let shown = path.display();
+    let entries = parse(text).map_err(|error| format!("{shown}: {error}"))?;
     Table::build(&entries).map_err(|errors| format!("{shown}: {errors}"))
 }
 
@@ -181,8 +211,7 @@ mod tests {
         let table = ArcSwap::from_pointee(read(&path).expect("good"));
         let file = ListFile { name: "docs".into(), path: path.clone(), table };
         let may = |who_: &str| file.table().allows("doc", &who(who_, &[], json!({})), "read");
-        let seen = Print::of(&path);
-        assert_eq!(file.look(seen), seen);
+        let seen = file.look(Seen::default());
         assert!(may("alice") && !may("bob"));
         write("doc: { bob: [read], dora: [read] }");
         let seen = file.look(seen);
@@ -192,10 +221,27 @@ mod tests {
         assert!(may("bob"), "the last good one is kept");
         std::fs::remove_file(&path).expect("removed");
         let seen = file.look(seen);
-        assert!(may("bob") && seen.is_none());
+        assert!(may("bob") && seen.print.is_none());
         write("doc: { carol: [read] }");
         file.look(seen);
         assert!(may("carol") && !may("bob"));
+    }
+
+    #[test]
+    fn a_second_write_within_one_tick_is_seen_and_what_could_not_be_read_is_tried_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("acl.yaml");
+        std::fs::write(&path, "doc: { bob: [read] }").expect("written");
+        let table = ArcSwap::from_pointee(super::table(&path, "doc: { ann: [read] }").expect("good"));
+        let file = ListFile { name: "docs".into(), path: path.clone(), table };
+        let may = |who_: &str| file.table().allows("doc", &who(who_, &[], json!({})), "read");
+        // As a file system with a coarse clock would have it.
+        let looked = file.look(Seen { print: Print::of(&path), ..Seen::default() });
+        assert!(may("bob") && !may("ann") && looked.settled);
+        std::fs::write(&path, b"\xff").expect("written");
+        let broken = file.look(looked);
+        let broken = file.look(broken);
+        assert!(may("bob") && broken.error.is_some() && !broken.settled, "it is tried again");
     }
 
     #[test]

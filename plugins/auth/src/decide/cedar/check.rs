@@ -84,9 +84,19 @@ impl CedarCheck {
                 Err(failure) => return Decided::Failed(failure),
             }
         }
-        match self.engine.rule(Question { asked, identity, action, path: &place.exact, resource }) {
-            Ruling::Permitted(_) => Decided::Allowed,
-            other => Decided::Denied(format!("cedar: {other}")),
+        let rule = |path, resource| self.engine.rule(Question { asked, identity, action, path, resource });
+        // With a slash at the end it may be another resource, and what is forbidden but there would be it here, too.
+        let is_other = |path: &&str| place.exact.trim_end_matches('/') != *path;
+        let lenient = place.lenient.as_deref().filter(is_other).filter(|_| self.engine.looks_at_path());
+        let again = lenient.map(|path| (path, resource.clone()));
+        match (rule(&place.exact, resource), again) {
+            (Ruling::Permitted(_), None) => Decided::Allowed,
+            // What forbids looks at every reading of the path.
+            (Ruling::Permitted(_), Some((path, resource))) => match rule(path, resource) {
+                Ruling::Permitted(_) | Ruling::Silent(_) => Decided::Allowed,
+                other => Decided::Denied(format!("cedar: {other}")),
+            },
+            (other, _) => Decided::Denied(format!("cedar: {other}")),
         }
     }
 

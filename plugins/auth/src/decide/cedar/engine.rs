@@ -170,6 +170,11 @@ impl Engine {
         context.map_err(|error| error.to_string())
     }
 
+    /// Whether policies look at the path.
+    pub(super) fn looks_at_path(&self) -> bool {
+        self.mentions.has("path")
+    }
+
     /// `Action::"…"`.
     pub(super) fn action(&self, name: &str) -> EntityUid {
         self.kinds.action(name)

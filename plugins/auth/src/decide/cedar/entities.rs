@@ -35,7 +35,7 @@ struct Node {
 }
 
 /// An entity of a request: what is known of it, and more.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) uid: EntityUid,
     /// What the request makes of it; what is known wins.
@@ -99,7 +99,7 @@ impl Known {
         }
         let more = found.difference(&self.in_base).filter_map(|at| self.nodes.get(*at));
         let mut entities: Vec<Entity> = more.map(|node| node.entity.clone()).collect();
-        for one in seen {
+        for one in each_once(seen) {
             entities.push(self.merged(one)?);
         }
         // The request's own come last, and so in place of what is known of them.
@@ -132,6 +132,22 @@ impl Known {
     pub(super) fn has_type(&self, name: &str) -> bool {
         self.places.keys().any(|uid| uid.type_name().to_string() == name)
     }
+}
+
+/// Whoever asks for what is known of themselves is one entity, with the roles of the one and the attributes of the other.
+fn each_once(seen: Vec<Seen>) -> Vec<Seen> {
+    let mut all: Vec<Seen> = Vec::with_capacity(seen.len());
+    for one in seen {
+        match all.iter_mut().find(|other| other.uid == one.uid) {
+            Some(other) => {
+                other.guessed.extend(one.guessed);
+                other.said = other.said.take().or(one.said);
+                other.parents.extend(one.parents);
+            }
+            None => all.push(one),
+        }
+    }
+    all
 }
 
 impl Node {

@@ -113,6 +113,20 @@ fn the_context_has_claims_client_method_path_time_and_proof() {
 }
 
 #[test]
+fn no_spelling_of_a_path_passes_by_a_policy_that_forbids() {
+    let policies = "@id(\"all\") permit(principal, action, resource) when { context.path like \"*\" };
+        @id(\"admin\") forbid(principal, action, resource) when { context.path like \"/admin/*\" };
+        @id(\"slash\") forbid(principal, action, resource) when { context.path == \"/other\" };";
+    let (_dir, section) = section(policies, &[]);
+    let rules = rules(&section, "{ cedar: {} }", &[]).expect("rules");
+    let ask = |path| Question::get(path).by(who("u1", &[], json!({})));
+    for path in ["/admin/x", "//admin/x", "/admin%2Fx", "/admin;a/x"] {
+        assert_eq!(denied_by(&rules, &ask(path)), "cedar: forbidden by policy `admin`", "{path}");
+    }
+    assert!(allows(&rules, &ask("/other//x")) && allows(&rules, &ask("/other/")));
+}
+
+#[test]
 fn head_is_asked_as_get() {
     let (_dir, section) = section("permit(principal, action == Action::\"get\", resource);", &[]);
     let rules = rules(&section, "{ cedar: {} }", &[]).expect("rules");
@@ -161,6 +175,19 @@ fn entities_of_the_file_are_part_of_the_request() {
     ] {
         assert!(!holds(subject, roles, condition), "{subject} {roles:?} {condition}");
     }
+}
+
+#[test]
+fn who_asks_for_what_is_known_of_themselves_keeps_their_roles() {
+    let policies = "@id(\"own\") permit(principal, action, resource) when { principal == resource };
+        @id(\"suspended\") forbid(principal in Role::\"suspended\", action, resource);
+        @id(\"team\") permit(principal in Team::\"t1\", action, resource) when { resource.path == principal.path };";
+    let (_dir, section) = section(policies, &[("entities.json", ENTITIES)]);
+    let require = "{ cedar: { resource_type: User, resource: '{id}', attributes: { path: '{id}' } } }";
+    let rules = rules(&section, require, &["id"]).expect("rules");
+    let ask = |roles: &[&str]| Question::get("/anna").param("id", 1..5).by(who("anna", roles, json!({})));
+    assert!(allows(&rules, &ask(&["staff"])));
+    assert_eq!(denied_by(&rules, &ask(&["suspended"])), "cedar: forbidden by policy `suspended`");
 }
 
 #[test]

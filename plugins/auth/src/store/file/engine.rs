@@ -102,24 +102,21 @@ impl Engine {
         }
     }
 
+    /// For the one thread that writes. Whoever reads meanwhile waits for no lock, however long a repair takes.
     fn current_or_again(&self) -> Result<Arc<Open>, StoreError> {
-        let mut state = self.state.write();
-        if let State::Lost(error, tried) = &*state {
-            if tried.elapsed() < PAUSE {
-                return Err(error.clone());
-            }
-            *state = match Open::new(&self.path, false) {
-                Ok(open) => {
-                    log::warn!(file:% = self.path.display(); "the token service's file is open again");
-                    State::Open(Arc::new(open))
-                }
-                Err(error) => State::Lost(error, Instant::now()),
-            };
+        match &*self.state.read() {
+            State::Open(open) => return Ok(open.clone()),
+            State::Lost(error, tried) if tried.elapsed() < PAUSE => return Err(error.clone()),
+            State::Lost(..) => {}
         }
-        match &*state {
-            State::Open(open) => Ok(open.clone()),
-            State::Lost(error, _) => Err(error.clone()),
-        }
+        let open = Open::new(&self.path, false).map(Arc::new);
+        *self.state.write() = match &open {
+            Ok(open) => State::Open(open.clone()),
+            Err(error) => State::Lost(error.clone(), Instant::now()),
+        };
+        let open = open?;
+        log::warn!(file:% = self.path.display(); "the token service's file is open again");
+        Ok(open)
     }
 
     /// A database that had an I/O error must be opened again (its own words), and one that panicked, too.
@@ -138,8 +135,11 @@ impl Engine {
     fn lose(&self, open: &Arc<Open>, error: &StoreError) {
         let mut state = self.state.write();
         if matches!(&*state, State::Open(current) if Arc::ptr_eq(current, open)) {
+            let lost = std::mem::replace(&mut *state, State::Lost(error.clone(), Instant::now()));
+            drop(state);
+            // Closing takes a while.
+            drop(lost);
             log::error!(file:% = self.path.display(); "the token service's file is lost: {error}");
-            *state = State::Lost(error.clone(), Instant::now());
         }
     }
 

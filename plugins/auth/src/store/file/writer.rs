@@ -1,8 +1,9 @@
 //! The one thread that writes. What waits for it is written together: one `fdatasync` for many.
 
-use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::{Arc, mpsc as ended};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -14,19 +15,27 @@ use crate::store::StoreError;
 const QUEUE: usize = 1024;
 /// How many are written together at most: it bounds how long the first of them waits for the others.
 const GROUP: usize = 256;
+/// How long the end of the thread is waited for: a disk that hangs must not hold up a reload.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Takes changes; ends when it is dropped, after what is waiting.
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Box<dyn Job>>>,
-    thread: Option<JoinHandle<()>>,
+    /// Is closed when the thread has ended.
+    ended: Mutex<ended::Receiver<()>>,
 }
 
 impl Writer {
     pub(super) fn start(engine: Arc<Engine>) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
+        let (running, ended) = ended::channel();
         let thread = std::thread::Builder::new().name("auth-store".to_owned());
-        let thread = thread.spawn(move || run(&engine, jobs))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        thread.spawn(move || {
+            run(&engine, jobs);
+            drop(engine);
+            drop(running);
+        })?;
+        Ok(Self { queue: Some(queue), ended: Mutex::new(ended) })
     }
 
     /// Makes a change, and answers when it is durable. It is made even if nobody waits for the answer any more, but not
@@ -45,14 +54,12 @@ impl Writer {
     }
 }
 
-/// The file is closed when this returns: it can be opened again.
+/// Nobody writes any more when this returns: the file can be opened again.
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue = None;
-        if let Some(thread) = self.thread.take() {
-            // It doesn't panic: the database's panics are caught.
-            let _ = thread.join();
-        }
+        // Nothing is ever sent.
+        let _ = self.ended.get_mut().recv_timeout(PATIENCE);
     }
 }
 

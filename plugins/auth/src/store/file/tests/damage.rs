@@ -64,7 +64,8 @@ async fn overwritten_pages_are_found() {
     let folder = folder();
     let (users, bytes) = whole(&folder).await;
     let (mut tried, mut refused) = (0, 0);
-    for (place, page) in bytes.chunks(4096).enumerate().filter(|(_, page)| page.iter().any(|byte| *byte != 0)) {
+    let used = bytes.chunks(4096).enumerate().filter(|(_, page)| page.iter().any(|byte| *byte != 0));
+    for (place, page) in used.step_by(3) {
         let mut damaged = bytes.clone();
         damaged[place * 4096..][..page.len()].fill(0xA5);
         tried += 1;
