@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_core::{ConfigError, ConfigErrors, Error, HeaderValue};
+use tidegate_core::{ConfigError, ConfigErrors, Error, HeaderValue, RequestHead};
 
 use crate::config::service::{Cookies as CookiesConfig, Delivery, SameSite, Service};
 
@@ -75,9 +75,15 @@ impl Cookies {
         })
     }
 
-    /// Whether browsers are the clients.
-    pub(super) fn any(&self) -> bool {
-        self.deliver || self.session.is_some()
+    /// The names of all that a script can't read.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let tokens = [&self.access, &self.refresh].into_iter().filter(|_| self.deliver).map(String::as_str);
+        tokens.chain(self.session.as_deref()).chain([self.device.as_str()])
+    }
+
+    /// Whether a request has come with a cookie that is taken away at logout.
+    pub(super) fn are_in(&self, head: &RequestHead<'_>) -> bool {
+        self.names().filter(|name| *name != self.device).any(|name| head.cookie(name).is_some())
     }
 
     /// Whether the refresh token's cookie can have this path.

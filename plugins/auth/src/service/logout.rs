@@ -26,8 +26,10 @@ impl Desk<'_> {
         let caller = match asker {
             Asker::Known(caller) => Some(caller),
             Asker::Revoked => None,
-            // A browser's cookies go in any case.
-            Asker::Nobody(reply) if refresh.is_none() && !self.service.cookies.any() => return Err(reply.into()),
+            // Stale cookies go. Another site's form comes without them, and must not take them away.
+            Asker::Nobody(reply) if refresh.is_none() && !self.service.cookies.are_in(&cx.head()) => {
+                return Err(reply.into());
+            }
             Asker::Nobody(_) => None,
         };
         if let Some(caller) = &caller {

@@ -9,7 +9,9 @@ use super::cookies::Cookies;
 use super::csrf;
 use super::session_cookie::{KnownSessions, SessionCookies, no_keys};
 use super::tokens::Tokens;
+use crate::config::Source;
 use crate::config::service::Service;
+use crate::credential::Sources;
 use crate::id::Millis;
 use crate::keys::KeyRing;
 use crate::plugin::Parts;
@@ -20,6 +22,8 @@ struct Own {
     /// The cookie that access tokens come in.
     access: Option<String>,
     sessions: Option<SessionCookies>,
+    /// The service's own cookies: none of an upstream's business, and good for hours.
+    cookies: Sources,
     keys: Arc<KeyRing>,
 }
 
@@ -34,6 +38,8 @@ pub(crate) fn provider(
     let (Some(keys), Some(store)) = (&parts.keys, &parts.store) else { return Err(ConfigErrors::new()) };
     let said = |_: ConfigErrors| ConfigErrors::new();
     let cookies = Cookies::build(config).map_err(said)?;
+    let own = cookies.names().map(|name| Source::Cookie(name.to_owned())).collect::<Vec<_>>();
+    let own = Sources::of(&own).map_err(said)?;
     let access = cookies.deliver.then(|| cookies.access.clone());
     let tokens = crate::jwt::own(name, &config.issuer, &config.audience, access.as_deref(), keys.clone(), parts);
     let sessions = match config.session.as_ref().zip(cookies.session.as_deref()) {
@@ -48,7 +54,7 @@ pub(crate) fn provider(
         }
         None => None,
     };
-    Ok(Arc::new(Own { tokens, access, sessions, keys: keys.clone() }))
+    Ok(Arc::new(Own { tokens, access, sessions, cookies: own, keys: keys.clone() }))
 }
 
 #[async_trait]
@@ -85,6 +91,7 @@ impl Authenticator for Own {
 
     fn strip(&self, head: &mut tidegate_core::RequestHeader) {
         self.tokens.strip(head);
+        self.cookies.strip(head);
     }
 
     fn scheme(&self) -> Option<Scheme> {

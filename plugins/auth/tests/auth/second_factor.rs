@@ -55,7 +55,8 @@ async fn login(site: &Site, code: Option<&str>) -> Answer {
 /// Jane with a second factor: her login, and the secret. Some time has passed since its code was used.
 async fn with_factor(site: &Site) -> (Pair, String) {
     let jane = site.join("jane").await;
-    let set_up = call(site, &jane.access, "/auth/totp/setup", &json!({})).await.expect(200).json();
+    let set_up =
+        call(site, &jane.access, "/auth/totp/setup", &json!({ "password": PASSWORD })).await.expect(200).json();
     let secret = set_up["secret"].as_str().expect("a secret").to_owned();
     call(site, &jane.access, "/auth/totp/confirm", &json!({ "totp": at(site, &secret, 0) })).await.expect(204);
     site.pass(300);
@@ -66,7 +67,8 @@ async fn with_factor(site: &Site) -> (Pair, String) {
 async fn it_is_asked_for_once_it_was_confirmed_and_a_code_is_good_once() {
     let site = site("").await;
     let jane = site.join("jane").await;
-    let set_up = call(&site, &jane.access, "/auth/totp/setup", &json!({})).await.expect(200).json();
+    let set_up =
+        call(&site, &jane.access, "/auth/totp/setup", &json!({ "password": PASSWORD })).await.expect(200).json();
     let secret = set_up["secret"].as_str().expect("a secret");
     let uri = format!("otpauth://totp/api.test:jane?secret={secret}&issuer=api.test&algorithm=SHA1&digits=6&period=30");
     assert_eq!(set_up["uri"], uri);
@@ -146,7 +148,7 @@ async fn a_code_counts_only_with_the_right_password() {
 async fn it_is_taken_away_by_who_knows_the_password_and_has_the_device() {
     let site = site("").await;
     let (jane, secret) = with_factor(&site).await;
-    let again = call(&site, &jane.access, "/auth/totp/setup", &json!({})).await.expect(409);
+    let again = call(&site, &jane.access, "/auth/totp/setup", &json!({ "password": PASSWORD })).await.expect(409);
     assert_eq!(code(&again), "totp_on", "a stolen token replaces nothing");
     let now = at(&site, &secret, 0);
     let bad = [
@@ -193,4 +195,15 @@ async fn it_can_be_left_out() {
     call(&site, "none", "/auth/totp/confirm", &json!({ "totp": "000000" })).await.expect(404);
     let _ = pair(&login(&site, None).await.expect(200));
     assert_eq!(site.clock.passed(), Duration::ZERO);
+}
+
+#[tokio::test]
+async fn a_stolen_token_sets_none_up() {
+    let site = site("").await;
+    let jane = site.join("jane").await;
+    call(&site, &jane.access, "/auth/totp/setup", &json!({})).await.expect(400);
+    let guess = json!({ "password": "not the password" });
+    let answer = call(&site, &jane.access, "/auth/totp/setup", &guess).await.expect(403);
+    assert_eq!(code(&answer), "invalid_credentials");
+    login(&site, None).await.expect(200);
 }

@@ -59,13 +59,19 @@ pub(super) async fn verify(service: &TokenService, user: &User, code: &str) -> R
     Ok(true)
 }
 
-/// A new secret, to be confirmed by a code of it. The one before stays until then, if it was not confirmed either.
+/// A new secret, for who knows the password (with a stolen token somebody else would lock the owner out), to be confirmed
+/// by a code of it. The one before stays until then, if it was not confirmed either.
 pub(super) async fn setup(service: &TokenService, cx: &mut Cx<'_>, caller: &Caller) -> Answer {
-    let _ = super::body::optional_members(cx, &[]).await?;
-    let user = of(service, caller).await?;
+    let members = members(cx, &["password", "challenge"]).await?;
+    let (password, solution) = (members.needed("password")?, members.text("challenge")?);
+    let (user, origin) = (of(service, caller).await?, Origin::of(cx));
     if is_on(&user) {
         return Err(problem(StatusCode::CONFLICT, "totp_on", "there is a second factor: remove it first").into());
     }
+    let attempt = Attempt { client: origin.client, account: &user.name, solution, trusted: true };
+    admitted(service.deps.guard.admit(&attempt).await?)?;
+    knows(service, &user, password, &attempt, &origin).await?;
+    service.deps.guard.succeeded(&attempt).await?;
     let seed = Seed::random();
     let secret = seed.secret(user.id, &service.deps.keys)?;
     keep(service, User { totp: Some((seed.to_bytes(), false)), ..user.clone() }).await?;
@@ -102,10 +108,7 @@ pub(super) async fn remove(service: &TokenService, cx: &mut Cx<'_>, caller: &Cal
     let solution = members.text("challenge")?;
     let attempt = Attempt { client: origin.client, account: &user.name, solution, trusted: true };
     admitted(service.deps.guard.admit(&attempt).await?)?;
-    if !service.deps.hashing.verify(password, &user.hash).await? {
-        failed(service, &user, &attempt, &origin).await?;
-        return Err(Reply::forbidden("invalid_credentials", "the password is wrong").into());
-    }
+    knows(service, &user, password, &attempt, &origin).await?;
     right(service, &user, code, &attempt, &origin).await?;
     keep(service, User { totp: None, ..user.clone() }).await?;
     let event = Event::new(EventKind::TotpDisabled, &origin).user(user.id).session(caller.session);
@@ -121,6 +124,21 @@ fn is_on(user: &User) -> bool {
 async fn of(service: &TokenService, caller: &Caller) -> Result<User, Refused> {
     let user = service.deps.store.user(caller.user).await?.filter(|user| !user.disabled);
     user.ok_or_else(|| invalid_token("invalid_token", "there is no such user any more").into())
+}
+
+/// 403 for a wrong password.
+async fn knows(
+    service: &TokenService,
+    user: &User,
+    password: &str,
+    attempt: &Attempt<'_>,
+    origin: &Origin,
+) -> Result<(), Refused> {
+    if service.deps.hashing.verify(password, &user.hash).await? {
+        return Ok(());
+    }
+    failed(service, user, attempt, origin).await?;
+    Err(Reply::forbidden("invalid_credentials", "the password is wrong").into())
 }
 
 /// 403 for a wrong code: who they are is known.

@@ -109,3 +109,24 @@ impl StorageBackend for Disk {
         self.file.write(offset, data)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_read_beyond_the_end_and_nothing_at_all_once_it_is_given_up() {
+        let health = Arc::new(Health::default());
+        let disk = Disk::new(tempfile::tempfile().expect("a file"), health.clone()).expect("a disk");
+        disk.set_len(100).expect("made longer");
+        disk.write(90, b"0123456789").expect("written");
+        assert_eq!(disk.read(95, 5).expect("read"), b"56789");
+        // No memory is taken for what can't be there.
+        for (offset, len) in [(96, 5), (0, usize::MAX), (u64::MAX, 1)] {
+            assert_eq!(disk.read(offset, len).map_err(|error| error.kind()), Err(ErrorKind::UnexpectedEof));
+        }
+        health.end();
+        assert!(disk.read(0, 1).is_err() && disk.write(0, b"x").is_err() && disk.sync_data(false).is_err());
+        assert!(disk.set_len(0).is_err() && disk.len().is_err());
+    }
+}

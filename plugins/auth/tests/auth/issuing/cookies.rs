@@ -166,10 +166,23 @@ async fn refreshing_replaces_the_cookies_and_logging_out_removes_them_with_the_s
 }
 
 #[tokio::test]
-async fn logging_out_without_anything_removes_cookies_that_may_be_there() {
+async fn stale_cookies_go_at_logout_and_another_site_can_not_take_them_away() {
     let site = site(COOKIES).await;
-    let answer = site.gateway.post("/auth/logout").send().await.expect(204);
+    let answer = send(&site, Method::POST, "/auth/logout", "__Host-access=old", None).await.expect(204);
     assert_eq!(Jar::of(&answer).attributes().len(), 3);
+    // A form of another site comes without cookies, but its answer could remove them.
+    let answer = site.gateway.post("/auth/logout").send().await.expect(401);
+    assert_eq!(Jar::of(&answer).attributes().len(), 0);
+}
+
+#[tokio::test]
+async fn the_service_s_cookies_stay_with_the_gateway() {
+    let site = site(COOKIES).await;
+    let jar = joined(&site).await;
+    let cookies = format!("theme=dark; {}; lang=de", jar.header(&["__Host-access"]));
+    send(&site, Method::GET, "/app", &cookies, None).await.expect(200);
+    let seen = site.upstream.requests().pop().expect("a request");
+    assert_eq!(seen.headers.get("cookie"), Some("theme=dark; lang=de"));
 }
 
 #[tokio::test]
