@@ -55,6 +55,7 @@ mod error;
 pub mod facts;
 mod fetch;
 mod flow;
+mod folders;
 mod head;
 mod metrics;
 mod params;
@@ -82,6 +83,8 @@ pub use error::{Error, Result, Side};
 pub use fetch::MakeHttp;
 pub use fetch::{Fetch, FetchError, FetchLimits, Http};
 pub use flow::{AnsweredBy, Flow, Outcome};
+#[doc(hidden)]
+pub use folders::folders_of;
 pub use head::{RequestHead, Scheme};
 pub use metrics::{MetricError, Metrics};
 pub use params::Params;

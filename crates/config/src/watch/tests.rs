@@ -2,6 +2,8 @@ use std::fs;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use std::path::Path;
+
 use super::*;
 
 /// Longer than any test waits for what does happen.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tidegate_core::folders_of;
 use tokio::sync::Notify;
 
 /// The folders in which something must change for a file to change.
@@ -69,28 +70,4 @@ fn event_source(woken: Arc<Notify>) -> Option<RecommendedWatcher> {
 
 fn is_reading(kind: EventKind) -> bool {
     matches!(kind, EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write))
-}
-
-/// That of each link on the way to the file.
-fn folders_of(file: &Path) -> Vec<PathBuf> {
-    const MOST_LINKS: usize = 16;
-    let folder_of = |path: &Path| match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let mut folders = Vec::new();
-    let mut at = file.to_owned();
-    for _ in 0..MOST_LINKS {
-        let folder = folder_of(&at);
-        // A link above the file: Kubernetes swaps `..data`, through which the files are reached.
-        folders.extend(folder.read_link().is_ok().then(|| folder_of(&folder)));
-        let target = at.read_link();
-        folders.push(folder.clone());
-        match target {
-            Ok(target) => at = folder.join(target),
-            Err(_) => break,
-        }
-    }
-    folders.retain(|folder| folder.is_dir());
-    folders
 }
