@@ -21,6 +21,7 @@ pub trait Link: Send + Sync {
     fn request_body<'a>(&'a self, cx: &'a mut Cx<'_>, body: &'a mut Bytes, end: bool) -> Boxed<'a, Flow>;
     fn upstream_request(&self, cx: &mut Cx<'_>, head: &mut RequestHeader) -> Result<()>;
     fn upstream_response(&self, cx: &mut Cx<'_>, head: &mut ResponseHeader) -> Result<()>;
+    fn upstream_response_body(&self, cx: &mut Cx<'_>, body: &mut Bytes, end: bool) -> Result<()>;
     fn response<'a>(&'a self, cx: &'a mut Cx<'_>, head: &'a mut ResponseHeader) -> Boxed<'a, ()>;
     fn response_body(&self, cx: &mut Cx<'_>, body: &mut Bytes, end: bool) -> Result<()>;
     fn cache(&self) -> Option<&dyn CachePolicy>;
@@ -43,6 +44,9 @@ impl<H: Handler> Link for H {
     }
     fn upstream_response(&self, cx: &mut Cx<'_>, head: &mut ResponseHeader) -> Result<()> {
         Handler::upstream_response(self, cx, head)
+    }
+    fn upstream_response_body(&self, cx: &mut Cx<'_>, body: &mut Bytes, end: bool) -> Result<()> {
+        Handler::upstream_response_body(self, cx, body, end)
     }
     fn response<'a>(&'a self, cx: &'a mut Cx<'_>, head: &'a mut ResponseHeader) -> Boxed<'a, ()> {
         Box::pin(Handler::response(self, cx, head))

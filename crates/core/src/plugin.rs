@@ -101,6 +101,13 @@ pub trait Handler: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Each piece of the upstream's body, before a cache stores it; `end` with the last, which may be empty. What is
+    /// left in `body` goes on, and is what the cache has. A handler that changes the length removes `Content-Length`
+    /// in `upstream_response`.
+    fn upstream_response_body(&self, _cx: &mut Cx<'_>, _body: &mut Bytes, _end: bool) -> Result<()> {
+        Ok(())
+    }
+
     /// Every answer on its way to the client: proxied, cached, or made by the gateway. In reverse order.
     fn response(&self, _cx: &mut Cx<'_>, _head: &mut ResponseHeader) -> impl Future<Output = Result<()>> + Send {
         Ends

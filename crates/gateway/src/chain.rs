@@ -115,6 +115,16 @@ impl Chain {
         self.0.iter().rev().try_for_each(|step| step.call(|link| link.upstream_response(cx, head)))
     }
 
+    /// Each piece of the upstream's body, before a cache has it.
+    pub(crate) fn upstream_response_body(
+        &self,
+        cx: &mut Cx<'_>,
+        body: &mut Bytes,
+        end: bool,
+    ) -> Result<(), HookFailed> {
+        self.0.iter().rev().try_for_each(|step| step.call(|link| link.upstream_response_body(cx, body, end)))
+    }
+
     /// Back out: the last plugin that saw the request is the first to see the answer.
     pub(crate) async fn response(&self, cx: &mut Cx<'_>, head: &mut ResponseHeader) -> Result<(), HookFailed> {
         for step in self.0.iter().rev() {

@@ -143,6 +143,17 @@ impl ProxyHttp for Proxy {
         forward::upstream_response(session, exchange(ctx)?, head)
     }
 
+    /// As `response_body_filter`, before a cache would store it.
+    fn upstream_response_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Ctx,
+    ) -> Fallible<Option<Duration>> {
+        forward::upstream_response_body(session, exchange(ctx)?, body, end).map(|()| None)
+    }
+
     /// Where gRPC says how a call ended. HTTP/1.1 has none here.
     fn upstream_response_trailer_filter(
         &self,

@@ -138,7 +138,9 @@ impl Pool {
         state.set(Reason::Draining, drained);
         let unchecked = self.config.health.as_ref().is_some_and(|health| !health.assume_healthy);
         state.set(Reason::Unchecked, unchecked);
-        if self.config.slow_start.is_some() && !unchecked && newcomers == Newcomers::AmongOthers {
+        let founding = newcomers != Newcomers::AmongOthers;
+        state.founding.store(founding && unchecked, Ordering::Relaxed);
+        if self.config.slow_start.is_some() && !unchecked && !founding {
             state.ramp_from.store(self.now(), Ordering::Relaxed);
         }
         let id = TargetId(self.next_id.fetch_add(1, Ordering::Relaxed));

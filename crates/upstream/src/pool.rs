@@ -208,7 +208,8 @@ impl Pool {
         if !target.state.set(reason, on) {
             return false;
         }
-        if target.state.is_usable() && self.config.slow_start.is_some() {
+        let founding = reason == Reason::Unchecked && target.state.founding.swap(false, Ordering::Relaxed);
+        if target.state.is_usable() && self.config.slow_start.is_some() && !founding {
             target.state.ramp_from.store(self.now(), Ordering::Relaxed);
         }
         self.metrics.marked(target, reason, on);

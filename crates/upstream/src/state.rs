@@ -1,6 +1,6 @@
 //! What is known of one target while it serves: atomics only, written beside requests and read by each of them.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// Why a target isn't used. A target may have several reasons; it is usable when it has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,9 @@ pub(crate) struct State {
     in_flight: AtomicU32,
     /// When its slow start began, on the pool's clock, in nanoseconds; 0: it has its full share.
     pub(crate) ramp_from: AtomicU64,
+    /// Whether it came with the pool itself and waits for its first check: all of these begin together, with full
+    /// shares.
+    pub(crate) founding: AtomicBool,
     /// What `peak_ewma` knows.
     pub(crate) ewma: crate::balance::Ewma,
     /// What `outlier` counts.

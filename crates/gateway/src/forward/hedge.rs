@@ -17,7 +17,7 @@ use pingora_proxy::Session;
 use tidegate_upstream::{Answer, Client, ClientError, Connected, Failure, Picked, TryOutcome, Why};
 
 use super::choose::{enter, left, limit_time, pick, pool, untried};
-use super::response::{kept, response, response_body};
+use super::response::{kept, response, response_body, upstream_response_body};
 use super::retry::{again, broken, failed, forgive, unwanted};
 use super::{Fallible, request, request_body};
 use crate::exchange::Exchange;
@@ -262,6 +262,7 @@ async fn pass_on(session: &mut Session, exchange: &mut Exchange, mut answer: Ans
         };
         let end = piece.is_none();
         let mut body = piece.filter(|_| !empty);
+        upstream_response_body(session, exchange, &mut body, end)?;
         response_body(session, exchange, &mut body, end)?;
         let body = body.filter(|body| !body.is_empty());
         if !empty && (end || body.is_some()) {

@@ -6,11 +6,12 @@ use pingora_error::{Error, ErrorType};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use tidegate_core::erased::head_of;
-use tidegate_core::{AnsweredBy, Reply};
+use tidegate_core::{AnsweredBy, Cx, Reply};
 
 use super::affinity::sticky_value;
 use super::choose::timed_out;
 use super::{ADDED_FIELDS, Fallible, retry};
+use crate::chain::{Chain, HookFailed};
 use crate::exchange::Exchange;
 use crate::proxy::{hook_failed, refuse};
 
@@ -139,6 +140,16 @@ fn unchunk(session: &mut Session, headers: &mut HeaderMap) {
     }
 }
 
+/// One piece of the upstream's body, before a cache has it.
+pub(crate) fn upstream_response_body(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    body: &mut Option<Bytes>,
+    end: bool,
+) -> Fallible<()> {
+    through_chain(session, exchange, body, end, Chain::upstream_response_body)
+}
+
 /// One piece of the answer's body.
 pub(crate) fn response_body(
     session: &mut Session,
@@ -153,12 +164,22 @@ pub(crate) fn response_body(
         exchange.failed("the request's time is up");
         return Err(refuse(exchange, timed_out()));
     }
-    if exchange.route().chain.steps().is_empty() {
+    through_chain(session, exchange, body, end, Chain::response_body)
+}
+
+fn through_chain(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    body: &mut Option<Bytes>,
+    end: bool,
+    hook: impl FnOnce(&Chain, &mut Cx<'_>, &mut Bytes, bool) -> Result<(), HookFailed>,
+) -> Fallible<()> {
+    if session.was_upgraded() || exchange.route().chain.steps().is_empty() {
         return Ok(());
     }
     let mut piece = body.take().unwrap_or_default();
     let (route, mut cx) = exchange.hooks(session);
-    let result = route.chain.response_body(&mut cx, &mut piece, end);
+    let result = hook(&route.chain, &mut cx, &mut piece, end);
     *body = (!end || !piece.is_empty()).then_some(piece);
     result.map_err(|failed| {
         let reply = hook_failed(exchange, &failed);

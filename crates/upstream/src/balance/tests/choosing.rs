@@ -52,6 +52,19 @@ fn a_target_that_recovered_gets_a_growing_share() {
 }
 
 #[test]
+fn those_that_came_with_the_pool_begin_with_full_shares_after_their_first_check() {
+    let bed = Bed::alike("slow_start: 100s, health: {}", 2);
+    for port in [1, 2] {
+        bed.mark(port, Reason::Unchecked, false);
+        assert_eq!(bed.target(port).state.ramp_from.load(Ordering::Relaxed), 0);
+    }
+    // What fell ill afterwards has to grow.
+    bed.fell_ill([2]);
+    bed.recovered([2]);
+    assert_ne!(bed.target(2).state.ramp_from.load(Ordering::Relaxed), 0);
+}
+
+#[test]
 fn a_slow_start_that_is_over_costs_no_more_look_at_the_clock() {
     let bed = Bed::alike("slow_start: 10s", 1);
     bed.fell_ill([1]);
