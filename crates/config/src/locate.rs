@@ -40,14 +40,14 @@ pub(crate) fn locate(text: &str, paths: &[(&[Segment], bool)]) -> Vec<Option<Spo
 }
 
 /// The spots of values on these lines that nobody must see.
-pub(crate) fn secrets(text: &str, lines: &[usize], is_secret: impl Fn(&[Segment]) -> bool) -> Vec<Spot> {
+pub(crate) fn secrets(text: &str, lines: &[usize], is_secret: impl Fn(&[Segment], &str) -> bool) -> Vec<Spot> {
     let mut spots = Vec::new();
     let _ = walk(text, |step| {
         if let Step::Value { path, spot, node: Node::Scalar(value), .. } = step {
             let shown = lines.iter().any(|line| (spot.line..=spot.last_line).contains(line));
             // A variable's name is no secret.
             let bare = !(value.starts_with("${") && value.ends_with('}'));
-            if shown && bare && !value.is_empty() && is_secret(path) {
+            if shown && bare && !value.is_empty() && is_secret(path, value) {
                 spots.push(spot);
             }
         }

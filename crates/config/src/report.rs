@@ -138,7 +138,7 @@ impl Reporter<'_> {
         let mut spots: Vec<_> = spots.zip(faults.iter().map(|placed| &placed.fault.error)).collect();
         spots.sort_by_key(|(spot, _)| *spot);
         let shown: Vec<usize> = spots.iter().filter_map(|(spot, _)| Some(spot.as_ref()?.line)).collect();
-        let masked = secrets(&self.source.text, &shown, |path| self.is_secret(path));
+        let masked = secrets(&self.source.text, &shown, |path, value| self.is_secret(path, value));
         let excerpt = |spot: Spot| Some(Excerpt::of(lines.get(spot.line - 1)?, &spot, &masked));
         spots.into_iter().map(|(spot, error)| self.finding(spot, error, spot.and_then(excerpt))).collect()
     }
@@ -159,11 +159,12 @@ impl Reporter<'_> {
         faults.iter().zip(by_path).map(spot).collect()
     }
 
-    /// A value is nobody's business if it was read as a secret, or its key says so, or any key above it.
-    fn is_secret(&self, path: &[Segment]) -> bool {
+    /// A value is nobody's business if it was read as a secret, or its key says so, or any key above it. A small number
+    /// is one of a setting: `password: { cost: 9 }` has to be seen to be mended.
+    fn is_secret(&self, path: &[Segment], value: &str) -> bool {
         let read_as_secret = || (0..=path.len()).any(|end| self.secrets.binary_search(&&path[..end]).is_ok());
         let looks_secret = || (1..=path.len()).any(|end| path_of(&path[..end]).looks_secret());
-        looks_secret() || read_as_secret()
+        (looks_secret() && !is_small_number(value)) || read_as_secret()
     }
 
     fn finding(&self, spot: Option<Spot>, error: &ConfigError, excerpt: Option<Excerpt>) -> Finding {
@@ -177,6 +178,11 @@ impl Reporter<'_> {
             path: error.path.clone(),
         }
     }
+}
+
+/// Fewer digits than would keep a secret.
+fn is_small_number(value: &str) -> bool {
+    value.len() < 4 && value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn sorted<'p>(paths: impl Iterator<Item = &'p [Segment]>) -> Vec<&'p [Segment]> {

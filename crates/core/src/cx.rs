@@ -9,7 +9,7 @@ use http::Extensions;
 use pingora_proxy::Session;
 
 use crate::facts::{Facts, Identity, RequestId};
-use crate::{Asked, Connection, Error, Request, RequestHead, Result, Route};
+use crate::{Asked, Connection, Error, Request, RequestHead, Result, Route, Scheme};
 
 /// The longest a plugin may wait for a body that it wants whole.
 const BODY_DEADLINE: Duration = Duration::from_secs(60);
@@ -135,20 +135,34 @@ impl std::fmt::Debug for Cx<'_> {
 /// The head of the session's request.
 #[doc(hidden)]
 pub fn head_of<'s>(session: &'s Session, request: &'s Request) -> RequestHead<'s> {
+    let Request { facts, path, scheme, connection, .. } = request;
+    head_with(session, facts.client.ip, path.as_deref(), *scheme, connection)
+}
+
+/// The same beside what is known of the request, to add to it.
+#[doc(hidden)]
+pub fn head_and_facts<'s>(session: &'s Session, request: &'s mut Request) -> (RequestHead<'s>, &'s mut Facts) {
+    let Request { facts, path, scheme, connection, .. } = request;
+    (head_with(session, facts.client.ip, path.as_deref(), *scheme, connection), facts)
+}
+
+fn head_with<'s>(
+    session: &'s Session,
+    client: IpAddr,
+    path: Option<&'s str>,
+    scheme: Scheme,
+    connection: &'s Connection,
+) -> RequestHead<'s> {
     let head = session.req_header();
-    let path = match &request.path {
-        Some(path) => path,
-        None => head.uri.path(),
-    };
     RequestHead {
         method: &head.method,
         authority: authority(head),
-        path,
+        path: path.unwrap_or_else(|| head.uri.path()),
         query: head.uri.query(),
         headers: &head.headers,
-        client: request.facts.client.ip,
-        scheme: request.scheme,
-        listener: &request.connection.listener,
+        client,
+        scheme,
+        listener: &connection.listener,
     }
 }
 

@@ -8,7 +8,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 
 use crate::{Asked, CachePolicy, Cx, Flow, Handler, Outcome, Result};
 
-pub use crate::cx::head_of;
+pub use crate::cx::{head_and_facts, head_of};
 
 /// A boxed hook; a default hook's has no size, so its box allocates nothing.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;

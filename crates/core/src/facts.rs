@@ -22,6 +22,8 @@ pub struct Facts {
     pub country: Option<Country>,
     /// What the cache did.
     pub cache: CacheStatus,
+    /// The same, more closely.
+    pub cached: Cached,
     /// What the tightest limit said.
     pub limit: Option<LimitOutcome>,
     /// Facts of third parties, by type.
@@ -37,6 +39,7 @@ impl Facts {
             identity: None,
             country: None,
             cache: CacheStatus::Off,
+            cached: Cached::default(),
             limit: None,
             extensions: Extensions::new(),
         }
@@ -300,6 +303,25 @@ pub enum CacheStatus {
     Stale,
     /// There, asked again, and still good.
     Revalidated,
+}
+
+/// What `Cache-Status` (RFC 9211) says beside [`CacheStatus`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cached {
+    /// How old the answer is that came from the cache.
+    pub age: Option<Duration>,
+    /// For how many seconds it is fresh yet; below zero: since when it isn't.
+    pub ttl: Option<i64>,
+    /// Why the upstream was asked (`fwd`): `uri-miss`, `vary-miss`, `stale`, `request`, `method`, `bypass`.
+    pub forwarded: Option<&'static str>,
+    /// What the upstream answered, where it was asked.
+    pub upstream_status: Option<u16>,
+    /// Whether its answer was stored.
+    pub stored: bool,
+    /// Whether the request waited for another one that asked for the same.
+    pub collapsed: bool,
+    /// Why a request was not looked up, or an answer not stored.
+    pub why: Option<&'static str>,
 }
 
 /// What the tightest limit said.

@@ -43,7 +43,7 @@
 
 mod admin;
 mod build;
-mod cache;
+pub mod cache;
 mod clock;
 pub mod config;
 mod connection;
@@ -72,7 +72,7 @@ mod template;
 
 pub use admin::{Admin, AdminRequest};
 pub use build::BuildCx;
-pub use cache::{CacheKey, CachePolicy, Freshness, Lookup};
+pub use cache::CachePolicy;
 pub use clock::{Clock, SystemTimeSource, TimeSource};
 pub use config::{ConfigError, ConfigErrors, ConfigPath, RawConfig};
 pub use connection::{Connection, TlsInfo};

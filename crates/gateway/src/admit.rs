@@ -13,10 +13,11 @@ use tidegate_core::{AnsweredBy, Connection, Flow, Params, Reply, Request, Routed
 use tidegate_listener::Conn;
 
 use crate::chain::{HookFailed, How, panic_text};
+use crate::cache::{Refresh, Trip};
 use crate::client;
 use crate::exchange::{Exchange, InFlight};
 use crate::forward::{BodySoFar, Tries};
-use crate::generation::Service;
+use crate::generation::{Generation, Service};
 use crate::proxy::{deadline, hook_failed};
 use crate::shared::Shared;
 
@@ -44,14 +45,19 @@ pub(crate) fn begin(shared: &Shared, session: &Session) -> Exchange {
         started: Instant::now(),
         body: None,
     };
+    Exchange { conn, ..exchange(shared, generation, request, origin.trusted) }
+}
+
+fn exchange(shared: &Shared, generation: Arc<Generation>, request: Request, trusted: bool) -> Exchange {
     Exchange {
         generation,
         route: None,
         request,
-        conn,
-        trusted: origin.trusted,
+        conn: None,
+        trusted,
         draining: shared.draining.clone(),
         tries: Tries::default(),
+        cache: Trip::default(),
         body: BodySoFar::default(),
         copy: None,
         pending: None,
@@ -64,6 +70,25 @@ pub(crate) fn begin(shared: &Shared, session: &Session) -> Exchange {
         deadline: None,
         _in_flight: InFlight::new(&shared.in_flight),
     }
+}
+
+/// A request that renews a stored answer: it goes on where the one on whose behalf it goes was let through.
+pub(crate) fn renew(shared: &Shared, session: &Session, refresh: Refresh) -> Exchange {
+    let connection = Conn::of(session.digest()).map_or_else(|| foreign(session), |conn| conn.connection().clone());
+    let request = Request {
+        facts: refresh.facts,
+        params: refresh.params,
+        path: refresh.path,
+        scheme: refresh.scheme,
+        connection,
+        started: Instant::now(),
+        body: None,
+    };
+    let mut exchange = exchange(shared, refresh.generation, request, refresh.trusted);
+    exchange.route = refresh.route;
+    exchange.cache = Trip::renewing(refresh.key);
+    exchange.deadline = deadline(exchange.route().limits.request);
+    exchange
 }
 
 /// A connection that another listener than ours accepted.

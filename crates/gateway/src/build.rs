@@ -147,6 +147,7 @@ pub(crate) fn build(
     let generation = Generation {
         number: before.map_or(1, |before| before.number + 1),
         router,
+        caches: routes.iter().any(|route| route.chain.cache().is_some()),
         routes,
         unrouted: unrouted.ok_or_else(|| ConfigError::at("", "the default policies can't be built"))?,
         mirrors: Mirrors::new(&upstreams, client.as_ref()),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use pingora_http::{RequestHeader, ResponseHeader};
 use tidegate_core::erased::{Boxed, Link};
 use tidegate_core::prometheus::IntCounter;
-use tidegate_core::{Cx, Error, Flow, MetricError, Metrics, Outcome, Result};
+use tidegate_core::{CachePolicy, Cx, Error, Flow, MetricError, Metrics, Outcome, Result};
 
 /// One plugin's share of a route.
 pub(crate) struct Step {
@@ -71,25 +71,35 @@ impl std::fmt::Display for Causes<'_> {
 
 /// The plugins of one route, in the order in which they see a request.
 #[derive(Default)]
-pub(crate) struct Chain(Box<[Step]>);
+pub(crate) struct Chain {
+    steps: Box<[Step]>,
+    /// Which of them has a cache policy.
+    cache: Option<usize>,
+}
 
 impl Chain {
     pub(crate) fn new(steps: Vec<Step>) -> Self {
-        Self(steps.into())
+        let cache = steps.iter().position(|step| step.link.cache().is_some());
+        Self { steps: steps.into(), cache }
     }
 
     pub(crate) fn steps(&self) -> &[Step] {
-        &self.0
+        &self.steps
+    }
+
+    /// What the route wants cached.
+    pub(crate) fn cache(&self) -> Option<&dyn CachePolicy> {
+        self.steps.get(self.cache?)?.link.cache()
     }
 
     /// Everything before the endpoint or the upstream: `early_request` of all, then `request` of all.
     pub(crate) async fn request(&self, cx: &mut Cx<'_>) -> Result<Flow, HookFailed> {
-        for step in &self.0 {
+        for step in &self.steps {
             if let Flow::Respond(reply) = step.run(|link| link.early_request(cx)).await? {
                 return Ok(Flow::Respond(reply));
             }
         }
-        for step in &self.0 {
+        for step in &self.steps {
             if let Flow::Respond(reply) = step.run(|link| link.request(cx)).await? {
                 return Ok(Flow::Respond(reply));
             }
@@ -99,7 +109,7 @@ impl Chain {
 
     /// Each piece of the request's body, in order: what one plugin leaves is what the next one sees.
     pub(crate) async fn request_body(&self, cx: &mut Cx<'_>, body: &mut Bytes, end: bool) -> Result<Flow, HookFailed> {
-        for step in &self.0 {
+        for step in &self.steps {
             if let Flow::Respond(reply) = step.run(|link| link.request_body(cx, body, end)).await? {
                 return Ok(Flow::Respond(reply));
             }
@@ -108,11 +118,11 @@ impl Chain {
     }
 
     pub(crate) fn upstream_request(&self, cx: &mut Cx<'_>, head: &mut RequestHeader) -> Result<(), HookFailed> {
-        self.0.iter().try_for_each(|step| step.call(|link| link.upstream_request(cx, head)))
+        self.steps.iter().try_for_each(|step| step.call(|link| link.upstream_request(cx, head)))
     }
 
     pub(crate) fn upstream_response(&self, cx: &mut Cx<'_>, head: &mut ResponseHeader) -> Result<(), HookFailed> {
-        self.0.iter().rev().try_for_each(|step| step.call(|link| link.upstream_response(cx, head)))
+        self.steps.iter().rev().try_for_each(|step| step.call(|link| link.upstream_response(cx, head)))
     }
 
     /// Each piece of the upstream's body, before a cache has it.
@@ -122,24 +132,24 @@ impl Chain {
         body: &mut Bytes,
         end: bool,
     ) -> Result<(), HookFailed> {
-        self.0.iter().rev().try_for_each(|step| step.call(|link| link.upstream_response_body(cx, body, end)))
+        self.steps.iter().rev().try_for_each(|step| step.call(|link| link.upstream_response_body(cx, body, end)))
     }
 
     /// Back out: the last plugin that saw the request is the first to see the answer.
     pub(crate) async fn response(&self, cx: &mut Cx<'_>, head: &mut ResponseHeader) -> Result<(), HookFailed> {
-        for step in self.0.iter().rev() {
+        for step in self.steps.iter().rev() {
             step.run(|link| link.response(cx, head)).await?;
         }
         Ok(())
     }
 
     pub(crate) fn response_body(&self, cx: &mut Cx<'_>, body: &mut Bytes, end: bool) -> Result<(), HookFailed> {
-        self.0.iter().rev().try_for_each(|step| step.call(|link| link.response_body(cx, body, end)))
+        self.steps.iter().rev().try_for_each(|step| step.call(|link| link.response_body(cx, body, end)))
     }
 
     /// Every plugin hears of the end, also after one that panicked there.
     pub(crate) fn finished(&self, cx: &Cx<'_>, outcome: &Outcome) {
-        for step in self.0.iter().rev() {
+        for step in self.steps.iter().rev() {
             let told = step.call(|link| {
                 link.finished(cx, outcome);
                 Ok(())

@@ -10,6 +10,7 @@ use tidegate_core::prometheus::IntGauge;
 use tidegate_core::{AnsweredBy, Connection, Cx, Reply, Request, RouteId};
 use tidegate_listener::{BodyExpected, Conn};
 
+use crate::cache::Trip;
 use crate::forward::{BodySoFar, Tries};
 use crate::generation::{BuiltRoute, Generation};
 use crate::mirror::Duplicate;
@@ -31,6 +32,8 @@ pub(crate) struct Exchange {
     pub draining: Arc<AtomicBool>,
     /// Its way to an upstream.
     pub tries: Tries,
+    /// Its way through the cache.
+    pub cache: Trip,
     /// What has come of its body, and what was made of it.
     pub body: BodySoFar,
     /// Its copy for the pool's mirror, until that is sent.
@@ -101,6 +104,6 @@ impl Exchange {
     }
 }
 
-fn route_of(generation: &Generation, route: Option<RouteId>) -> &BuiltRoute {
+pub(crate) fn route_of(generation: &Generation, route: Option<RouteId>) -> &BuiltRoute {
     route.and_then(|id| generation.routes.get(id.index())).unwrap_or(&generation.unrouted)
 }

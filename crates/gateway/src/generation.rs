@@ -26,6 +26,8 @@ pub(crate) struct Generation {
     pub settings: Settings,
     pub router: Box<dyn BuiltRouter>,
     pub routes: Box<[BuiltRoute]>,
+    /// Whether any of them has a cache.
+    pub caches: bool,
     /// Serves requests for which there is no route: it has every plugin's `default:` policy.
     pub unrouted: BuiltRoute,
     pub upstreams: Upstreams,

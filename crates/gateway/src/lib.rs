@@ -9,6 +9,7 @@ mod admit;
 #[doc(hidden)]
 pub mod bench;
 mod build;
+mod cache;
 mod chain;
 mod cli;
 mod client;

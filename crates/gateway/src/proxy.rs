@@ -2,12 +2,15 @@
 //!
 //! Every surprise of Pingora's is dealt with here and in the files it calls, and nowhere else.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderMap;
+use pingora_cache::key::HashBinary;
+use pingora_cache::{CacheKey, CacheMeta, ForcedFreshness, HitHandler, RespCacheable};
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::{HttpPeer, Peer};
 use pingora_error::{Error, ErrorType};
@@ -15,7 +18,8 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tidegate_core::{AnsweredBy, Reply, StatusCode};
 
-use crate::admit::{admit, begin};
+use crate::admit::{admit, begin, renew};
+use crate::cache;
 use crate::exchange::{Ctx, Exchange};
 use crate::finish::finish;
 use crate::forward::{self, hedge};
@@ -41,24 +45,72 @@ impl ProxyHttp for Proxy {
 
     /// A snapshot of the configuration, the request's id, the real client.
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Fallible<()> {
-        ctx.0 = Some(Box::new(begin(&self.0, session)));
+        ctx.0 = Some(Box::new(match cache::take_refresh(session) {
+            None => begin(&self.0, session),
+            Some(refresh) => renew(&self.0, session, refresh),
+        }));
         Ok(())
+    }
+
+    /// So that what is stale can be renewed behind a client's back.
+    fn allow_spawning_subrequest(&self, _: &Session, ctx: &Ctx) -> bool {
+        ctx.0.as_ref().is_some_and(|exchange| exchange.generation.caches)
     }
 
     /// Route, chain, endpoint. What isn't answered here goes to an upstream.
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Fallible<bool> {
         let exchange = exchange(ctx)?;
+        if exchange.cache.renews {
+            return Ok(false);
+        }
         match admit(session, exchange).await {
-            None => Ok(false),
+            None if exchange.route().chain.cache().is_none() => Ok(false),
+            None => Box::pin(cache::at_once(session, exchange)).await,
             // Boxed: a future that contains this one is copied whole for each request, also for those that go on.
             Some(reply) => Box::pin(respond(session, exchange, reply)).await.map(|()| true),
         }
     }
 
+    fn request_cache_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Fallible<()> {
+        cache::enable(session, exchange(ctx)?);
+        Ok(())
+    }
+
+    fn cache_key_callback(&self, _: &Session, ctx: &mut Ctx) -> Fallible<CacheKey> {
+        cache::key(exchange(ctx)?)
+    }
+
+    fn cache_vary_filter(&self, stored: &CacheMeta, ctx: &mut Ctx, head: &RequestHeader) -> Option<HashBinary> {
+        cache::variance(ctx.0.as_deref()?, stored.headers(), head)
+    }
+
+    async fn cache_hit_filter(
+        &self,
+        session: &mut Session,
+        stored: &CacheMeta,
+        body: &mut HitHandler,
+        _: bool,
+        ctx: &mut Ctx,
+    ) -> Fallible<Option<ForcedFreshness>> {
+        Ok(Some(cache::judge(session, exchange(ctx)?, stored, body)))
+    }
+
+    fn response_cache_filter(&self, session: &Session, head: &ResponseHeader, ctx: &mut Ctx) -> Fallible<RespCacheable> {
+        Ok(cache::admit(session, exchange(ctx)?, head))
+    }
+
+    fn should_serve_stale(&self, _: &mut Session, ctx: &mut Ctx, error: Option<&Error>) -> bool {
+        ctx.0.as_deref_mut().is_some_and(|exchange| cache::may_be_stale(exchange, error))
+    }
+
     /// Requests that may be sent twice don't go Pingora's way.
     async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Fallible<bool> {
         let exchange = exchange(ctx)?;
-        match hedge::is_wanted(session, exchange) {
+        if let Some(reply) = cache::only_stored(exchange) {
+            return Box::pin(respond(session, exchange, reply)).await.map(|()| false);
+        }
+        // What the cache is to keep goes Pingora's way.
+        match !exchange.cache.is_on() && hedge::is_wanted(session, exchange) {
             false => Ok(true),
             true => Box::pin(hedge::serve(session, exchange)).await,
         }
@@ -185,6 +237,9 @@ impl ProxyHttp for Proxy {
         let Some(exchange) = ctx.0.as_deref_mut() else {
             return FailToProxy { error_code: 500, can_reuse_downstream: false };
         };
+        if exchange.cache.renews {
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        }
         let reply = match exchange.pending.take() {
             Some(reply) => Verdict::Answer(reply),
             None => {
@@ -212,6 +267,10 @@ impl ProxyHttp for Proxy {
             if error.is_none() {
                 exchange.tries.complete(&session.req_header().headers);
             }
+            if exchange.cache.renews {
+                renewed(exchange, error);
+                return;
+            }
             finish(&self.0, session, exchange);
         }
     }
@@ -224,6 +283,15 @@ impl ProxyHttp for Proxy {
     /// The access log has it, with the request's id.
     fn suppress_error_log(&self, _: &Session, _: &Ctx, _: &Error) -> bool {
         true
+    }
+}
+
+/// A stored answer has been renewed, or not: no client knows of it.
+fn renewed(exchange: &Exchange, error: Option<&Error>) {
+    let failed = error.map(|error| Cow::Owned(cause(error)));
+    if let Some(cause) = failed.or_else(|| exchange.cause.clone()) {
+        let id = exchange.request.facts.request_id.as_str();
+        log::warn!(request_id = id, route:% = exchange.route().route.name(), cause:%; "a stored answer was not renewed");
     }
 }
 

@@ -12,7 +12,7 @@ use crate::plugin::{Parts, Shared};
 use crate::revoke::RevocationState;
 use crate::service::{TokenService, name_of};
 use crate::store::{Revocation, Revoked, Session, Store};
-use crate::verdict::{Authenticator, Mark};
+use crate::verdict::{Authenticator, Name};
 
 /// For how long a revocation is kept, unless `for=` says otherwise: longer than access tokens live.
 const USUAL: Duration = Duration::from_secs(24 * 3600);
@@ -64,17 +64,24 @@ impl Pages {
         })
     }
 
-    /// Revokes a token by its `jti`, or all tokens that a subject was given until now.
+    /// Revokes a token by its `jti`, or all tokens that a subject was given until now: those of one issuer, or whoever
+    /// made them.
     async fn revoke(&self, request: &AdminRequest<'_>) -> Result<Value, Reply> {
         let now = Millis::of(self.shared.clock.wall());
         let until = now.plus(kept_for(request)?);
+        let issuer = request.query("iss");
+        let issuer = issuer.as_deref();
+        if issuer == Some("") {
+            return Err(bad("iss= says no issuer: leave it out for all of them"));
+        }
         let revocation = match (request.query("jti"), request.query("sub")) {
             (Some(jti), None) if !jti.is_empty() => {
-                Revocation { what: Revoked::Token(Mark::of_jti(&jti)), before: u64::MAX, until }
+                Revocation { what: Revoked::Token(Name::of_jti(issuer, &jti).own), before: u64::MAX, until }
             }
             // One issued in this very second may be among those that are meant.
             (None, Some(subject)) if !subject.is_empty() => {
-                Revocation { what: Revoked::Subject(Mark::of_subject(&subject)), before: now.seconds() + 1, until }
+                let what = Revoked::Subject(Name::of_subject(issuer, &subject).own);
+                Revocation { what, before: now.seconds() + 1, until }
             }
             _ => return Err(bad("say what: jti=<id of a token>, or sub=<subject>")),
         };

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::plugin::Shared;
 use crate::providers::{Selected, Walk};
 use crate::revoke::{Revocations, Standing};
-use crate::verdict::{Asking, Mark, Proved, Verdict};
+use crate::verdict::{Asking, Mark, Name, Proved, Verdict};
 
 /// A section, and all that a route with it does before a request is let through.
 pub struct Checks {
@@ -39,7 +39,7 @@ impl Cached {
         let cache = TokenCache::new(2 * others + 100, Duration::from_secs(3600));
         let now = Clock::system().wall();
         let put = |token: &str| {
-            let (id, subject) = (Mark::of_jti(token), Mark::of_subject("u1"));
+            let (id, subject) = (Name::of_jti(Some("bench"), token), Name::of_subject(Some("bench"), "u1"));
             let (issued, expires) = (1, now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() + 3600);
             let mark = Some(Mark { token: id, subject, session: None, issued, expires });
             let identity = Identity::new("u1", "bench", serde_json::Map::new());

@@ -28,6 +28,7 @@ mod plugin;
 mod providers;
 mod revoke;
 mod service;
+mod steady;
 mod store;
 mod verdict;
 

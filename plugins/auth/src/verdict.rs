@@ -9,6 +9,7 @@ use tidegate_core::facts::Identity;
 use tidegate_core::{Connection, RequestHead, RequestHeader};
 
 use crate::id::Id;
+use crate::store::Revoked;
 
 /// A request, as far as a provider sees it.
 #[derive(Debug, Clone, Copy)]
@@ -89,10 +90,10 @@ pub(crate) struct Proved {
 /// By what a token can be revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
-    /// Of its `jti`, or of the token itself where it has none: [`Mark::of_jti`].
-    pub(crate) token: Id,
-    /// Of its subject: [`Mark::of_subject`].
-    pub(crate) subject: Id,
+    /// Of its `jti`, or of the token itself where it has none.
+    pub(crate) token: Name,
+    /// Of its subject.
+    pub(crate) subject: Name,
     /// The login that it came from, for tokens of the token service.
     pub(crate) session: Option<Id>,
     /// `iat`, in seconds since 1970; 0 where it has none.
@@ -102,21 +103,54 @@ pub(crate) struct Mark {
     pub(crate) expires: u64,
 }
 
+/// What a token or a subject is called. Issuers name theirs as they like: `jti` and `sub` say who only beside `iss` (RFC
+/// 7519 section 4.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Name {
+    /// Among those of its issuer.
+    pub(crate) own: Id,
+    /// The same, of whatever issuer: what operators revoke who don't say of which.
+    pub(crate) any: Id,
+}
+
+impl Name {
+    /// Of a token with this `jti`.
+    pub(crate) fn of_jti(issuer: Option<&str>, jti: &str) -> Self {
+        Self::of("jti", issuer, jti)
+    }
+
+    /// Of all tokens of a subject.
+    pub(crate) fn of_subject(issuer: Option<&str>, subject: &str) -> Self {
+        Self::of("sub", issuer, subject)
+    }
+
+    /// Of a token without `jti`. `signed` is what the signature is of, header and claims: an ECDSA signature can be
+    /// changed into another good one by whoever has it.
+    pub(crate) fn of_token(signed: &str) -> Self {
+        Self::only(Id::hash(&[b"token", signed.as_bytes()]))
+    }
+
+    /// Of what has a name that nothing else has.
+    pub(crate) fn only(id: Id) -> Self {
+        Self { own: id, any: id }
+    }
+
+    fn of(kind: &str, issuer: Option<&str>, name: &str) -> Self {
+        let any = Id::hash(&[kind.as_bytes(), name.as_bytes()]);
+        let own = issuer.map(|issuer| Id::hash(&[kind.as_bytes(), issuer.as_bytes(), name.as_bytes()]));
+        Self { own: own.unwrap_or(any), any }
+    }
+
+    fn ids(self) -> impl Iterator<Item = Id> {
+        std::iter::once(self.own).chain((self.any != self.own).then_some(self.any))
+    }
+}
+
 impl Mark {
-    /// By which a token with this `jti` is revoked.
-    pub(crate) fn of_jti(jti: &str) -> Id {
-        Id::hash(&[b"jti", jti.as_bytes()])
-    }
-
-    /// By which a token without `jti` is revoked. `signed` is what the signature is of, header and claims: an ECDSA
-    /// signature can be changed into another good one by whoever has it.
-    pub(crate) fn of_token(signed: &str) -> Id {
-        Id::hash(&[b"token", signed.as_bytes()])
-    }
-
-    /// By which all tokens of a subject are.
-    pub(crate) fn of_subject(subject: &str) -> Id {
-        Id::hash(&[b"sub", subject.as_bytes()])
+    /// All that it can be revoked by.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Revoked> {
+        let (tokens, subjects) = (self.token.ids().map(Revoked::Token), self.subject.ids().map(Revoked::Subject));
+        tokens.chain(subjects).chain(self.session.map(Revoked::Session))
     }
 }
 
@@ -245,6 +279,16 @@ pub(crate) struct Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_two_issuers_are_two_and_have_one_in_common() {
+        let (a, b) = (Name::of_jti(Some("a"), "1"), Name::of_jti(Some("b"), "1"));
+        assert!(a.own != b.own && a.any == b.any);
+        assert_eq!(Name::of_jti(None, "1"), Name::only(a.any));
+        assert_ne!(Name::of_subject(Some("a"), "1").own, a.own);
+        let mark = Mark { token: a, subject: Name::of_subject(None, "u"), session: None, issued: 0, expires: 0 };
+        assert_eq!(mark.names().count(), 3);
+    }
 
     #[test]
     fn reasons_have_places_of_their_own_and_names_of_their_own() {

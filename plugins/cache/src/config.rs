@@ -1,14 +1,20 @@
 //! The plugin's section, and what a route asks of it.
 
+mod policy;
+mod zone;
+
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+pub use policy::*;
+pub use zone::*;
 
 /// The section.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Config {}
-
-/// What one route asks for.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Policy {}
+pub struct Config {
+    /// Where answers are kept, by name. A route names one with `zone`; without any there is one, called `main`.
+    pub zones: BTreeMap<String, ZoneConfig>,
+}

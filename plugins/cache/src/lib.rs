@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod config;
+mod purge;
+mod store;
 
 use tidegate_core::{BuildCx, ConfigErrors, Handler, Plugin, Route};
 

@@ -50,7 +50,13 @@ impl Redactions {
             Value::Seq(elements) => elements.iter().for_each(|element| self.collect(element, secret, left)),
             Value::Map(map) => map.iter().for_each(|(key, value)| self.collect(value, key_looks_secret(key), left)),
             Value::Str(text) if secret => self.add(text, HIDDEN),
-            Value::Int(_) | Value::UInt(_) | Value::Float(_) if secret => self.add(&value.to_string(), HIDDEN),
+            Value::Int(_) | Value::UInt(_) | Value::Float(_) if secret => {
+                // Fewer digits are a setting, and no secret anybody could keep.
+                let digits = value.to_string();
+                if digits.len() >= SHORT {
+                    self.add(&digits, HIDDEN);
+                }
+            }
             _ => {}
         }
     }
@@ -94,7 +100,7 @@ impl Redactions {
     /// URL quotes just the port.
     fn hide_fragments(&self, message: &str) -> String {
         let hidden = |word: &str| match suspect(word) {
-            Some(part) if self.pairs.iter().any(|(text, _)| text.contains(part)) => word.replace(part, HIDDEN),
+            Some(part) if self.pairs.iter().any(|(text, _)| is_telling(part, text)) => word.replace(part, HIDDEN),
             _ => word.to_owned(),
         };
         message.split_inclusive(char::is_whitespace).map(hidden).collect()
@@ -124,6 +130,13 @@ fn replace(message: &mut String, text: &str, stand_in: char) -> bool {
     ["`", "\"", "'"]
         .iter()
         .fold(false, |any, quote| any | apply(&format!("{quote}{text}{quote}"), &format!("{quote}{stand_in}{quote}")))
+}
+
+/// Whether `part`, which stands in a message, says something of `text`. A long text has every letter and digit in it: a
+/// few of them say nothing, and a message without its numbers helps nobody.
+fn is_telling(part: &str, text: &str) -> bool {
+    let few = part.len() < SHORT && (text.len() >= 2 * SHORT || part.bytes().all(|byte| byte.is_ascii_digit()));
+    !few && text.contains(part)
 }
 
 /// The word without what is around it, if it says something.
@@ -202,6 +215,16 @@ mod tests {
         assert_eq!(hidden("redis://u:hunter2@db", "bad port hunter2@db"), "bad port ***");
         assert_eq!(hidden("https://a.example", "must begin with https"), "must begin with https");
         assert_eq!(hidden("10x", "unknown unit `x`"), "unknown unit `***`");
+    }
+
+    #[test]
+    fn a_number_of_the_message_is_shown_though_a_secret_has_its_digit() {
+        let secret = "k2Vd8Qe1Zr7Xw4Tn0Lm5Jh9Gc3Sb6Pya";
+        for message in ["`password.classes` is `2`, and not between `1` and `4`", "at least `12`", "unknown unit `d`"] {
+            assert_eq!(hidden(secret, message), message);
+        }
+        assert_eq!(hidden("8202", "must be at least `2`"), "must be at least `2`");
+        assert_eq!(hidden(secret, "bad `Vd8Qe1`"), "bad `***`");
     }
 
     #[test]

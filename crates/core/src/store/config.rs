@@ -101,6 +101,31 @@ impl StoreConfig {
     }
 }
 
+impl StoreConfig {
+    /// Where the data is, without who asks for it.
+    pub(super) fn place(&self) -> String {
+        let all = |kind: &str, urls: &[Secret]| {
+            let mut places: Vec<_> = urls.iter().map(place_of).collect();
+            // The same nodes in another order are the same cluster.
+            places.sort_unstable();
+            format!("{kind} {}", places.join(" "))
+        };
+        match (&self.redis, &self.cluster, &self.sentinel) {
+            (Some(url), ..) => format!("redis {}", place_of(url)),
+            (None, Some(nodes), _) => all("cluster", nodes),
+            (None, None, Some(sentinel)) => {
+                format!("{} {:?} {}", all("sentinel", &sentinel.nodes), sentinel.master, sentinel.database)
+            }
+            (None, None, None) => String::new(),
+        }
+    }
+}
+
+fn place_of(url: &Secret) -> String {
+    let info = url.expose().into_connection_info();
+    info.map_or_else(|_| String::new(), |info| format!("{}/{}", info.addr(), info.redis_settings().db()))
+}
+
 fn one_of(message: &str) -> ConfigError {
     ConfigError::at("", message).help("give it one of: redis, cluster, sentinel")
 }

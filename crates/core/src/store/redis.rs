@@ -162,6 +162,15 @@ impl Redis {
         self.0.settings.timeout.get()
     }
 
+    /// Where its data is, whatever it is called: two configurations that say the same place are about the same data,
+    /// others may be about other data. Free of user names and passwords.
+    ///
+    /// For [`retain`](crate::BuildCx::retain): what is remembered of a store is of no use for another one that has got its
+    /// name.
+    pub fn place(&self) -> String {
+        self.0.config.place()
+    }
+
     fn ticket(&self) -> Ticket {
         self.0.turn.ticket(&self.0.settings)
     }

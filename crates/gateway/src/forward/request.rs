@@ -7,6 +7,7 @@ use pingora_proxy::Session;
 use tidegate_core::erased::head_of;
 
 use super::{ADDED_FIELDS, Fallible};
+use crate::cache;
 use crate::client;
 use crate::exchange::Exchange;
 use crate::mirror;
@@ -33,6 +34,7 @@ pub(crate) fn upstream_request(
         let reply = hook_failed(exchange, &failed);
         return Err(refuse(exchange, reply));
     }
+    cache::sent(exchange, head);
     mirror::head(session, exchange, head);
     // From here on it is on its way.
     exchange.tries.sent = true;

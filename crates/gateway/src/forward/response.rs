@@ -11,6 +11,7 @@ use tidegate_core::{AnsweredBy, Cx, Reply};
 use super::affinity::sticky_value;
 use super::choose::timed_out;
 use super::{ADDED_FIELDS, Fallible, retry};
+use crate::cache;
 use crate::chain::{Chain, HookFailed};
 use crate::exchange::Exchange;
 use crate::proxy::{hook_failed, refuse};
@@ -42,6 +43,10 @@ pub(super) fn kept(session: &mut Session, exchange: &mut Exchange, head: &mut Re
         let reply = hook_failed(exchange, &failed);
         return Err(refuse(exchange, reply));
     }
+    if let Some(policy) = route.chain.cache() {
+        policy.answered(&mut cx, head);
+    }
+    cache::confirmed(session, exchange, head);
     let status = head.status;
     if exchange.generation.error_pages.intercepts(status.as_u16()) {
         exchange.failed("the upstream's error page was replaced");
@@ -71,12 +76,13 @@ pub(crate) async fn response(
 ) -> Fallible<()> {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         upgraded(session, exchange);
-    } else if head.status.is_informational() {
+    } else if head.status.is_informational() || exchange.cache.renews {
         return Ok(());
     }
     // From here on both sides may be silent for as long as they like: gRPC streams are.
     exchange.body_expected = None;
     exchange.answered_by = AnsweredBy::Upstream;
+    cache::settle(session, exchange);
     exchange.status = head.status.as_u16();
     let mut parts = response_parts(head);
     // The version is ours to say, not the upstream's (RFC 9110 section 2.5).
@@ -157,7 +163,7 @@ pub(crate) fn response_body(
     body: &mut Option<Bytes>,
     end: bool,
 ) -> Fallible<()> {
-    if session.was_upgraded() {
+    if session.was_upgraded() || exchange.cache.renews {
         return Ok(());
     }
     if exchange.time_left().is_some_and(|left| left.is_zero()) {

@@ -79,7 +79,7 @@ impl Tries {
     }
 
     /// The head of the answer is there.
-    pub(super) fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
+    pub(crate) fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
         if let Some(picked) = &mut self.picked {
             picked.answered();
         }

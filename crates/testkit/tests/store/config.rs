@@ -41,6 +41,24 @@ fn what_can_not_work_is_refused_with_its_place() {
     assert!(unknown.is_err());
 }
 
+#[test]
+fn a_store_is_where_its_data_is_whoever_asks_for_it() {
+    let place = |entry: Value| shared(&open(entry, &Metrics::new(), None).expect("a store")).place();
+    let usual = place(json!({ "redis": "redis://a" }));
+    for same in ["redis://a:6379", "redis://a/0", "redis://u:hunter2@a"] {
+        assert_eq!(place(json!({ "redis": same, "timeout": "1s" })), usual, "{same}");
+    }
+    for other in ["redis://b", "redis://a:6380", "redis://a/1", "unix:///a"] {
+        assert_ne!(place(json!({ "redis": other })), usual, "{other}");
+    }
+    let nodes = |nodes: [&str; 2]| place(json!({ "cluster": nodes }));
+    assert_eq!(nodes(["redis://:hunter2@a", "redis://b"]), nodes(["redis://b", "redis://a"]));
+    assert_ne!(place(json!({ "cluster": ["redis://a"] })), usual);
+    let watched = |master: &str| place(json!({ "sentinel": { "nodes": ["redis://a:1"], "master": master } }));
+    assert_ne!(watched("m"), watched("n"));
+    assert!(!nodes(["redis://:hunter2@a", "redis://b"]).contains("hunter2"));
+}
+
 #[tokio::test]
 async fn passwords_are_printed_nowhere() {
     let mut redis = redis().await;

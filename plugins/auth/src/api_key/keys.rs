@@ -14,7 +14,7 @@ use tidegate_core::{ConfigError, ConfigErrors, ConfigPath};
 use super::uses::Uses;
 use crate::config::ApiKeyEntry;
 use crate::id::{Id, Millis};
-use crate::verdict::{Mark, Proved};
+use crate::verdict::{Mark, Name, Proved};
 
 /// The longest key; a longer one is nobody's.
 const LONGEST: usize = 512;
@@ -171,8 +171,8 @@ fn proved(entry: &ApiKeyEntry, provider: &str, expires: Option<SystemTime>) -> P
         expires,
     };
     let mark = Mark {
-        token: Id::hash(&[b"api_key", entry.prefix.as_bytes()]),
-        subject: Mark::of_subject(&entry.owner),
+        token: Name::only(Id::hash(&[b"api_key", entry.prefix.as_bytes()])),
+        subject: Name::of_subject(None, &entry.owner),
         session: None,
         // A key is no login: it outlives a logout, and ends when all of its owner's does.
         issued: u64::MAX - 1,

@@ -98,7 +98,7 @@ mod tests {
     use tidegate_core::facts::{Identity, IdentityParts};
 
     use super::*;
-    use crate::verdict::Mark;
+    use crate::verdict::{Mark, Name};
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
     const P: ProviderId = ProviderId(7);
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn what_its_mark_says_of_its_end_counts_as_well() {
         let cache = TokenCache::new(100, Duration::from_secs(60));
-        let (token, subject) = (Mark::of_jti("1"), Mark::of_subject("u"));
+        let (token, subject) = (Name::of_jti(None, "1"), Name::of_subject(None, "u"));
         let mark = Some(Mark { token, subject, session: None, issued: 0, expires: 5 });
         let identity = Identity::new("u", "jwt", Map::new());
         cache.put(&P, "t", &Proved { identity, mark }, NOW);

@@ -2,6 +2,7 @@
 //! and when they are left alone.
 
 mod breaker;
+mod client;
 mod memo;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use breaker::Breaker;
 
+pub(crate) use client::{basic, encoded};
 pub(crate) use memo::Memo;
 
 /// The most calls to one service that are under way. Who comes then is told that the service can't be asked: a

@@ -127,4 +127,8 @@ pub struct Cedar {
     #[serde(deserialize_with = "given")]
     #[schemars(with = "PathBuf")]
     pub entities: Option<PathBuf>,
+    /// A PEM file of the CAs that are trusted where routes `fetch` attributes, in place of the system's.
+    #[serde(deserialize_with = "given")]
+    #[schemars(with = "PathBuf")]
+    pub ca: Option<PathBuf>,
 }

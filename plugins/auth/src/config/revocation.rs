@@ -17,6 +17,11 @@ pub struct Revocation {
     #[serde(deserialize_with = "given")]
     #[schemars(with = "String")]
     pub store: Option<String>,
+    /// What the names of the keys in `store` begin with: `service.store.prefix` of the gateways that issue the tokens.
+    /// Default: `auth`.
+    #[serde(deserialize_with = "given")]
+    #[schemars(with = "String")]
+    pub prefix: Option<String>,
     /// `local`: each gateway knows all revocations and asks nobody about a token; it learns of those on other gateways
     /// within `learn`. `strict`: the store is asked about every token. Default: `local`.
     pub mode: RevocationMode,
@@ -37,6 +42,7 @@ impl Default for Revocation {
     fn default() -> Self {
         Self {
             store: None,
+            prefix: None,
             mode: RevocationMode::Local,
             learn: Duration::from_secs(1),
             on_store_error: None,

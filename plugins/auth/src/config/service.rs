@@ -3,10 +3,12 @@
 mod delivery;
 mod events;
 mod guard;
+mod oidc;
 mod password;
 mod tokens;
 mod user;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -16,6 +18,7 @@ use tidegate_core::config::{Duration, Secret};
 pub use delivery::{Cookies, Delivery, SameSite};
 pub use events::{Events, NewPlace, Webhook};
 pub use guard::{Attempts, Challenge, ChallengeKind, Lockout};
+pub use oidc::{ClientAuth, Link, LoginWith, RolesFrom};
 pub use password::{Breached, PasswordRules};
 pub use tokens::{Access, Keys, OnReuse, Refresh, SigningAlgorithm};
 pub use user::{Session, Signup, Totp};
@@ -68,6 +71,10 @@ pub struct Service {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Session")]
     pub session: Option<Session>,
+    /// Other providers that people log in with (OpenID Connect), by a name of your own: small letters, digits and `-`.
+    /// Default: none.
+    #[serde(default)]
+    pub login_with: BTreeMap<String, LoginWith>,
     /// How many attempts are allowed.
     #[serde(default)]
     pub attempts: Attempts,

@@ -46,9 +46,25 @@ impl Glob {
         self.start.is_empty() && self.rest.as_ref().is_some_and(|rest| rest.between.is_empty() && rest.end.is_empty())
     }
 
+    /// Whether it can match a text of these bytes alone.
+    pub(super) fn could_be(&self, is_one: impl Fn(u8) -> bool) -> bool {
+        let rest = self.rest.iter().flat_map(|rest| rest.between.iter().chain([&rest.end]));
+        std::iter::once(&self.start).chain(rest).all(|part| part.bytes().all(&is_one))
+    }
+
     /// Whether its last part is `*`.
     pub(super) fn is_open(&self) -> bool {
         self.rest.as_ref().is_some_and(|rest| rest.end.is_empty())
+    }
+}
+
+/// As it was written, but for stars that say nothing.
+impl std::fmt::Display for Glob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.start)?;
+        let Some(Rest { between, end }) = &self.rest else { return Ok(()) };
+        between.iter().try_for_each(|part| write!(f, "*{part}"))?;
+        write!(f, "*{end}")
     }
 }
 

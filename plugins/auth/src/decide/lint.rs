@@ -16,6 +16,8 @@ pub(super) struct Used {
     lists: BTreeSet<String>,
     /// Parameters of routes that ask statements; `None` where no route does.
     params: Option<BTreeSet<String>>,
+    /// What those routes call their actions.
+    actions: BTreeSet<String>,
     /// Types of resources of routes that ask Cedar; `None` where no route does.
     resources: Option<BTreeSet<String>>,
     /// Whether one of them asks a service for attributes.
@@ -29,6 +31,7 @@ impl Used {
         self.lists.extend(require.acl.iter().map(|rule| rule.list.clone()));
         if require.statements {
             self.params.get_or_insert_default().extend(route.params().iter().map(|param| param.to_string()));
+            self.actions.extend(require.actions.values().cloned());
         }
         if let Some(rule) = &require.cedar {
             let kind = rule.resource_type.clone().unwrap_or_else(|| "Route".to_owned());
@@ -98,6 +101,12 @@ impl Decider {
         };
         for (index, statement) in all {
             found.extend(too_much(statement).map(|warning| warning.under(&at.index(index))));
+            for (place, action) in statement.actions.iter().enumerate() {
+                let named = used.actions.iter().any(|name| action.matches(name));
+                if !named && !action.could_be(is_of_a_method) {
+                    found.push(never_asked(at.index(index).key("actions").index(place), action));
+                }
+            }
             for param in statement.params().filter(|param| !params.contains(*param)) {
                 let place = at.index(index).key("when").key("params").key(param);
                 let warning = ConfigError::at(place, "no route that asks statements has this path parameter");
@@ -121,6 +130,20 @@ fn too_much(statement: &Statement) -> Option<ConfigError> {
         _ => return None,
     };
     Some(ConfigError::at("", what).help("name what is needed: actions: [users:read], resources: [\"/v1/users/*\"]"))
+}
+
+/// Methods are tokens (RFC 9110 section 5.6.2), and actions are called by them in lower case.
+fn is_of_a_method(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'+-.^_`|~".contains(&byte)
+}
+
+fn never_asked(at: ConfigPath, action: &Glob) -> ConfigError {
+    let error = ConfigError::at(at, "no route that asks statements calls an action so, and no method is called so");
+    let lower = action.to_string().to_ascii_lowercase();
+    match Glob::new(&lower).could_be(is_of_a_method) {
+        true => error.help(format!("methods are written in lower case here: `{lower}`")),
+        false => error.help("a route says what its actions are called: actions: { GET: \"users:read\" }"),
+    }
 }
 
 fn unused(at: impl Into<ConfigPath>, what: &str, help: &str) -> ConfigError {

@@ -50,7 +50,13 @@ impl Challenger {
             errors.push(ConfigError::at("window", "must be longer than nothing"));
         }
         let kind = match config.kind {
-            ChallengeKind::Work => Puzzles::build(config, mac).map(Kind::Work),
+            ChallengeKind::Work => {
+                if !config.hostnames.is_empty() {
+                    let error = ConfigError::at("hostnames", "it says nothing about `work`");
+                    errors.push(error.help("remove it: a puzzle of the gateway's own is good for one account"));
+                }
+                Puzzles::build(config, mac).map(Kind::Work)
+            }
             _ => Verifier::build(config, cx).map(Kind::Service),
         };
         let Some(kind) = errors.collect(kind) else { return Err(errors) };

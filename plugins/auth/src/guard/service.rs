@@ -7,7 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tidegate_core::config::Secret;
-use tidegate_core::{BuildCx, Bytes, ConfigError, ConfigErrors, FetchLimits, Http};
+use tidegate_core::{BuildCx, Bytes, ConfigError, ConfigErrors, ConfigPath, FetchLimits, Http};
 
 use super::challenge::Checked;
 use crate::config::service::{Challenge, ChallengeKind};
@@ -23,6 +23,7 @@ pub(super) struct Verifier {
     name: &'static str,
     site_key: String,
     secret: Secret,
+    hostnames: Box<[Box<str>]>,
     url: Uri,
     http: Http,
 }
@@ -33,6 +34,9 @@ struct Answer {
     success: bool,
     #[serde(default)]
     score: Option<f64>,
+    /// Of the page that showed the puzzle.
+    #[serde(default)]
+    hostname: Option<String>,
     #[serde(default, rename = "error-codes")]
     errors: Vec<String>,
 }
@@ -54,8 +58,11 @@ impl Verifier {
         let secret = errors.collect(secret.ok_or(missing("secret")));
         let url = errors.collect(address(config.url.as_deref().unwrap_or(own_url)));
         let http = errors.collect(cx.http(None));
-        match (site_key, secret, url, http) {
-            (Some(site_key), Some(secret), Some(url), Some(http)) => Ok(Self { name, site_key, secret, url, http }),
+        let hostnames = errors.collect(hostnames(&config.hostnames));
+        match (site_key, secret, url, http, hostnames) {
+            (Some(site_key), Some(secret), Some(url), Some(http), Some(hostnames)) => {
+                Ok(Self { name, site_key, secret, hostnames, url, http })
+            }
             _ => Err(errors),
         }
     }
@@ -91,13 +98,32 @@ impl Verifier {
             return Err("the service does not know the secret".to_owned());
         }
         let person = answer.score.is_none_or(|score| score >= LOWEST_SCORE);
-        Ok(if answer.success && person { Checked::Solved } else { Checked::Wrong })
+        let ours = self.is_ours(answer.hostname.as_deref());
+        Ok(if answer.success && person && ours { Checked::Solved } else { Checked::Wrong })
+    }
+
+    /// Whether a page of ours showed the puzzle.
+    fn is_ours(&self, hostname: Option<&str>) -> bool {
+        let is_one = |name: &str| self.hostnames.iter().any(|ours| ours.eq_ignore_ascii_case(name));
+        self.hostnames.is_empty() || hostname.is_some_and(is_one)
     }
 
     fn form(&self, solution: &str) -> Bytes {
         let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
         Bytes::from(format!("secret={}&response={}", encoded(self.secret.expose()), encoded(solution)))
     }
+}
+
+fn hostnames(names: &[String]) -> Result<Box<[Box<str>]>, ConfigErrors> {
+    let is_host = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+    };
+    let mut errors = ConfigErrors::new();
+    for (index, name) in names.iter().enumerate().filter(|(_, name)| !is_host(name)) {
+        let error = ConfigError::at(ConfigPath::from("hostnames").index(index), format!("`{}` is no name of a site", name.escape_debug()));
+        errors.push(error.help("write it as it stands in its URL, without scheme and port: `app.example.com`"));
+    }
+    errors.into_result(names.iter().map(|name| name.as_str().into()).collect())
 }
 
 fn address(url: &str) -> Result<Uri, ConfigError> {

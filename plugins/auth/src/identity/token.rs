@@ -68,14 +68,21 @@ impl Signer {
         if let Some(signed) = self.signed.get(key, now) {
             return Ok(signed);
         }
-        let half = now + self.ttl / 2;
-        let ends = identity.expires().map_or(now + self.ttl, |expires| expires.min(now + self.ttl));
+        let ends = self.ends(identity, now);
         let signed = self.keys.sign("JWT", &self.says(identity, now, ends));
         let signed = signed.map_err(|error| Error::internal("who is asking can't be signed").because(error))?;
         let signed = HeaderValue::try_from(signed);
         let signed = signed.map_err(|error| Error::internal("a token that fits no field").because(error))?;
-        self.signed.put(key, signed.clone(), half.min(ends), now);
+        let half = now + ends.duration_since(now).unwrap_or_default() / 2;
+        self.signed.put(key, signed.clone(), half, now);
         Ok(signed)
+    }
+
+    /// No later than the proof. One that is taken although it has just expired, as clocks differ, is good for the moment
+    /// that the request takes: an upstream would refuse a token that expired before it was issued.
+    fn ends(&self, identity: &Identity, now: SystemTime) -> SystemTime {
+        let latest = now + self.ttl;
+        identity.expires().map_or(latest, |expires| expires.clamp(now + SHORTEST, latest))
     }
 
     fn says(&self, identity: &Identity, now: SystemTime, ends: SystemTime) -> Map<String, Value> {

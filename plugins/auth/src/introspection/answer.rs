@@ -10,8 +10,8 @@ use tidegate_core::{ConfigError, ConfigErrors, ConfigPath};
 
 use super::Known;
 use crate::config::Introspection as Config;
-use crate::id::{Id, Millis};
-use crate::verdict::{Mark, Proved, Reason};
+use crate::id::Millis;
+use crate::verdict::{Mark, Name, Proved, Reason};
 
 /// By how much the issuer's clock may be ahead of this one.
 const AHEAD: Duration = Duration::from_secs(30);
@@ -87,9 +87,11 @@ impl Checks {
         self.issued_by(&claims)?;
         self.meant_for(&claims)?;
         let subject = subject(claim(&claims, &self.subject))?;
+        let issuer = claims.get("iss").and_then(Value::as_str);
+        let jti = claims.get("jti").and_then(Value::as_str);
         let mark = Mark {
-            token: claims.get("jti").and_then(Value::as_str).map_or_else(|| unnamed(token), Mark::of_jti),
-            subject: Mark::of_subject(&subject),
+            token: jti.map_or_else(|| unnamed(token), |jti| Name::of_jti(issuer, jti)),
+            subject: Name::of_subject(issuer, &subject),
             session: None,
             issued: time(&claims, "iat")?.map_or(0, seconds),
             expires: expires.map_or(u64::MAX, seconds),
@@ -143,9 +145,9 @@ fn is_access_token(claims: &Map<String, Value>) -> Result<(), No> {
 }
 
 /// By which a token without `jti` is revoked. One in the form of a JWT may have other signatures that are good, too.
-fn unnamed(token: &str) -> Id {
+fn unnamed(token: &str) -> Name {
     let signed = token.rsplit_once('.').map(|(signed, _)| signed).filter(|signed| signed.contains('.'));
-    Mark::of_token(signed.unwrap_or(token))
+    Name::of_token(signed.unwrap_or(token))
 }
 
 /// A member by its name; dots go into objects.
@@ -210,6 +212,7 @@ mod tests {
 
     use super::*;
 
+    const ISSUER: Option<&str> = Some("https://issuer.test");
     const NOW: u64 = 1_767_225_600;
 
     fn checks() -> Checks {
@@ -254,13 +257,13 @@ mod tests {
         assert_eq!((list(identity.roles()), list(identity.scopes())), ("admin a b".into(), "read write".into()));
         assert!(identity.claim("active").is_none() && identity.claim("jti").is_some());
         let mark = proved.mark.expect("a mark");
-        assert_eq!((mark.token, mark.issued, mark.expires), (Mark::of_jti("j1"), NOW - 1, NOW + 60));
+        assert_eq!((mark.token, mark.issued, mark.expires), (Name::of_jti(ISSUER, "j1"), NOW - 1, NOW + 60));
         let Known::Proved(proved) = with(json!({ "jti": null, "exp": null, "iat": null, "sub": 7 })) else {
             panic!("not proved")
         };
         let mark = proved.mark.expect("a mark");
-        assert_eq!((mark.token, mark.issued, mark.expires), (Mark::of_token("token"), 0, u64::MAX));
-        assert_eq!((proved.identity.subject(), mark.subject), ("7", Mark::of_subject("7")));
+        assert_eq!((mark.token, mark.issued, mark.expires), (Name::of_token("token"), 0, u64::MAX));
+        assert_eq!((proved.identity.subject(), mark.subject), ("7", Name::of_subject(ISSUER, "7")));
     }
 
     #[test]

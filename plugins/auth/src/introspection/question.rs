@@ -1,17 +1,11 @@
 //! What the issuer is asked.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Uri, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tidegate_core::{ConfigError, ConfigErrors};
 
-use crate::calls::target;
+use crate::calls::{basic, encoded, target};
 use crate::config::Introspection as Config;
-
-/// What `application/x-www-form-urlencoded` leaves as it is; a space may be `%20` as well as `+`.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
 
 /// A question about any token.
 pub(super) struct Question {
@@ -55,31 +49,9 @@ impl Question {
     }
 }
 
-/// Both are encoded as in a form before they are joined: either may have a colon in it (RFC 6749 section 2.3.1).
-fn basic(id: &str, secret: &str) -> HeaderValue {
-    let joined = [encoded(id).as_str(), ":", encoded(secret).as_str()].concat();
-    let text = ["Basic ", &STANDARD.encode(joined)].concat();
-    let mut value = HeaderValue::from_str(&text).expect("base64 can stand in a field");
-    value.set_sensitive(true);
-    value
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_client_is_encoded_before_it_is_joined_with_its_secret() {
-        // RFC 6749 section 2.3.1, with what makes the difference.
-        let value = basic("s6BhdRkqt3", "7Fjfp0ZBr1KtDRbnfVdmIw");
-        assert_eq!(value, "Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3");
-        assert_eq!(basic("a:b", "c d+ä%"), format!("Basic {}", STANDARD.encode("a%3Ab:c%20d%2B%C3%A4%25")));
-        assert!(!format!("{value:?}").contains("czZ"), "not for logs");
-    }
 
     #[test]
     fn a_token_can_not_add_to_the_question() {

@@ -9,7 +9,7 @@ use tidegate_core::facts::{Identity, IdentityParts, Proof};
 use super::algorithm::Algorithms;
 use super::claim::{self, LAST_SECOND};
 use crate::id::{Id, Millis};
-use crate::verdict::{Mark, Proved, Reason, Refusal};
+use crate::verdict::{Mark, Name, Proved, Reason, Refusal};
 
 /// The longest subject, in bytes.
 const LONGEST_SUBJECT: usize = 1024;
@@ -22,7 +22,8 @@ pub(crate) struct Checks {
     pub(super) algorithms: Algorithms,
     pub(super) issuer: Option<Box<str>>,
     pub(super) audience: Audience,
-    /// What `typ` may be; `None` for what a token may be called where nothing is said: `JWT`, `at+jwt`, or not at all.
+    /// What `typ` may be, an empty word for not at all; `None` for what a token may be called where nothing is said:
+    /// `JWT`, `at+jwt`, or not at all.
     pub(super) typ: Option<Box<[Box<str>]>>,
     pub(super) require: Box<[Box<str>]>,
     pub(super) equal: Box<[(Box<str>, Value)]>,
@@ -73,7 +74,7 @@ impl Checks {
         let good = match (&self.typ, typ) {
             (None, None) => true,
             (None, Some(typ)) => USUAL.iter().any(|usual| usual.eq_ignore_ascii_case(typ)),
-            (Some(_), None) => false,
+            (Some(list), None) => list.iter().any(|other| other.is_empty()),
             (Some(list), Some(typ)) => list.iter().any(|other| other.eq_ignore_ascii_case(typ)),
         };
         if good { Ok(()) } else { Err(refusal(Reason::Type, "its `typ` is another")) }
@@ -85,15 +86,16 @@ impl Checks {
         self.check_audience(claims.get("aud"))?;
         self.check_others(&claims)?;
         let subject = self.subject(&claims)?;
+        let issuer = claims.get("iss").and_then(Value::as_str);
         let token = match claims.get("jti") {
-            None => Mark::of_token(signed),
-            Some(Value::String(jti)) => Mark::of_jti(jti),
+            None => Name::of_token(signed),
+            Some(Value::String(jti)) => Name::of_jti(issuer, jti),
             Some(_) => return Err(refusal(Reason::Claims, "its `jti` is no text")),
         };
         let session = claims.get("sid").filter(|_| self.sessions).and_then(Value::as_str).and_then(Id::parse);
         let mark = Mark {
             token,
-            subject: Mark::of_subject(&subject),
+            subject: Name::of_subject(issuer, &subject),
             session,
             issued: times.iat.unwrap_or(0) / 1000,
             expires: times.exp.map_or(LAST_SECOND, |exp| exp.saturating_add(self.late).div_ceil(1000)),

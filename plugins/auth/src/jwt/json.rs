@@ -15,7 +15,7 @@ const TWICE: &str = "a member stands in it twice";
 const TOO_DEEP: &str = "it is nested too deep";
 
 /// Reads an object, and nothing after it. The error never quotes what it is about.
-pub(super) fn object(text: &[u8]) -> Result<Map<String, Value>, &'static str> {
+pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, &'static str> {
     match read(text, Strict(DEEPEST))? {
         Value::Object(object) => Ok(object),
         _ => Err("it is no JSON object"),

@@ -4,10 +4,12 @@ mod algorithm;
 mod checks;
 mod claim;
 mod form;
+mod id_token;
 mod json;
 mod jwk;
 mod key;
 mod keys;
+mod lint;
 mod pem;
 mod provider;
 #[cfg(test)]
@@ -19,7 +21,10 @@ mod verify;
 #[doc(hidden)]
 pub mod bench;
 
+pub(crate) use id_token::{IdTokens, Relying, Sent, Unproved};
+pub(crate) use json::object;
 pub(crate) use keys::Keys;
+pub(crate) use lint::warnings;
 pub(crate) use setup::{build, own};
 pub(crate) use source::KeySource;
 

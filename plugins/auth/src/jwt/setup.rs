@@ -13,7 +13,7 @@ use super::jwk::Origin as SetOrigin;
 use super::key::VerifyKey;
 use super::keys::{Keys, MOST_KEYS, MOST_TRIED};
 use super::provider::JwtProvider;
-use super::source::{Fixed, KeySource, Origin, Remote, SourceMetrics, url};
+use super::source::{First, Fixed, KeySource, Origin, Remote, SourceMetrics, url};
 use crate::config::{self, Jwks, Jwt};
 use crate::credential::Sources;
 use crate::id::Id;
@@ -168,7 +168,7 @@ fn fetched(
 ) -> Result<Arc<dyn KeySource>, ConfigErrors> {
     let mut errors = ConfigErrors::new();
     let origin = errors.collect(origin);
-    let keys = Remote::open(name, origin, fetch, cx).map_err(|e| e.under(&"fetch".into()));
+    let keys = Remote::open(name, origin, (fetch, First::AtOnce), cx).map_err(|e| e.under(&"fetch".into()));
     match errors.collect(keys).flatten() {
         Some(keys) => errors.into_result(keys),
         None => Err(errors),

@@ -48,6 +48,11 @@ impl<'a> Token<'a> {
         Ok(Self { parts, head, claims, algorithm })
     }
 
+    /// What it is signed with, as it says.
+    pub(super) fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
     /// Checks its signature, and then all that it says.
     pub(super) fn verify(self, keys: &Keys, checks: &Checks, now: SystemTime) -> Result<Proved, Fault> {
         self.check_signature(keys)?;

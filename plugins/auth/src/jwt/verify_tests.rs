@@ -12,7 +12,7 @@ use super::*;
 use crate::jwt::algorithm::Algorithms;
 use crate::jwt::checks::Audience;
 use crate::jwt::key::{Material, VerifyKey};
-use crate::verdict::Mark;
+use crate::verdict::Name;
 
 const NOW: u64 = 1_767_225_600;
 const SECRET: &[u8] = b"a secret of thirty-two bytes, ok";
@@ -109,8 +109,8 @@ fn a_good_token_says_who_is_asking() {
     assert_eq!(identity.claim("n.m"), Some(&json!(1)));
     assert_eq!(identity.expires(), Some(at(NOW + 600)));
     let mark = proved.mark.expect("it can be revoked");
-    assert_eq!(mark.token, Mark::of_jti("t1"));
-    assert_eq!(mark.subject, Mark::of_subject("u1"));
+    assert_eq!(mark.token, Name::of_jti(ISSUER, "t1"));
+    assert_eq!(mark.subject, Name::of_subject(ISSUER, "u1"));
     // As long as it is taken, leeway and all, its revocation must be kept.
     assert_eq!((mark.issued, mark.expires, mark.session), (NOW - 10, NOW + 630, None));
 }
@@ -120,7 +120,7 @@ fn a_token_without_an_id_is_known_by_what_was_signed() {
     let token = token(&claims(json!({})));
     let proved = verify(&token, &keys(), &checks(), at(NOW)).expect("good");
     let (signed, _) = token.rsplit_once('.').expect("three parts");
-    assert_eq!(proved.mark.map(|mark| mark.token), Some(Mark::of_token(signed)));
+    assert_eq!(proved.mark.map(|mark| mark.token), Some(Name::of_token(signed)));
 }
 
 #[test]

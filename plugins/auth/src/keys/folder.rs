@@ -1,8 +1,8 @@
 //! Keys in a folder of this gateway's own.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tidegate_core::ConfigError;
@@ -13,6 +13,15 @@ use super::set::KeySet;
 const LARGEST: u64 = 256 * 1024;
 
 const FILE: &str = "keys.json";
+
+/// Whether it is the gateway's own, or root's, who can do everything anyway.
+fn is_ours(metadata: &Metadata) -> bool {
+    is_owner(metadata.uid(), rustix::process::geteuid().as_raw())
+}
+
+fn is_owner(owner: u32, us: u32) -> bool {
+    owner == us || owner == 0
+}
 
 /// A folder with one file, so that all of it changes at once.
 #[derive(Debug, Clone)]
@@ -40,6 +49,9 @@ impl Folder {
             Err(error) => return Err(self.unreadable(&error)),
         };
         let metadata = file.metadata().map_err(|error| self.unreadable(&error))?;
+        if !is_ours(&metadata) {
+            return Err(self.not_ours(&self.file(), &metadata));
+        }
         if metadata.permissions().mode() & 0o077 != 0 {
             let message = format!("others may read the signing keys in {}", self.file().display());
             let help =
@@ -57,6 +69,10 @@ impl Folder {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(self.unreadable(&error)),
         };
+        // Its owner can give themselves whatever rights they want.
+        if !is_ours(&metadata) {
+            return Err(self.not_ours(&self.0, &metadata));
+        }
         if metadata.permissions().mode() & 0o022 == 0 {
             return Ok(());
         }
@@ -78,6 +94,12 @@ impl Folder {
         file.sync_all()?;
         std::fs::rename(&new, self.file())?;
         File::open(&self.0)?.sync_all()
+    }
+
+    fn not_ours(&self, what: &Path, metadata: &Metadata) -> ConfigError {
+        let (shown, user) = (what.display(), rustix::process::geteuid().as_raw());
+        let message = format!("user {} could put signing keys into {shown}, which is theirs", metadata.uid());
+        ConfigError::at("folder", message).help(format!("chown {user} {shown}: the gateway's own user, or root"))
     }
 
     fn unreadable(&self, error: &io::Error) -> ConfigError {

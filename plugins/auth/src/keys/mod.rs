@@ -62,7 +62,7 @@ impl KeyRing {
     ) -> Result<Arc<Self>, ConfigErrors> {
         let schedule = Schedule::new(config)?;
         let clock = cx.clock().clone();
-        let Some((name, place)) = place(config, store)? else {
+        let Some((name, place)) = place(config, store, cx)? else {
             return Ok(Arc::new(Self { state: Arc::default(), clock }));
         };
         if cx.is_dry_run() {
@@ -126,7 +126,11 @@ impl KeyRing {
 }
 
 /// Where the keys of this service are, with a name for it. `None` for a store that is refused elsewhere.
-fn place(config: &Service, store: &Arc<dyn Store>) -> Result<Option<(String, Place)>, ConfigErrors> {
+fn place(
+    config: &Service,
+    store: &Arc<dyn Store>,
+    cx: &BuildCx<'_>,
+) -> Result<Option<(String, Place)>, ConfigErrors> {
     let choice = &config.store;
     if let Some(file) = &choice.file {
         let beside = || {
@@ -141,11 +145,10 @@ fn place(config: &Service, store: &Arc<dyn Store>) -> Result<Option<(String, Pla
         let error = ConfigError::at("keys.folder", "gateways that share a store share its keys there");
         return Err(error.help("leave `folder` out, or keep users in a `file`").into());
     }
-    let (Some(redis), Some(secret)) = (&choice.redis, &choice.secret) else { return Ok(None) };
-    let prefix = choice.prefix.as_deref().unwrap_or("auth");
+    let (Some(_), Some(secret)) = (&choice.redis, &choice.secret) else { return Ok(None) };
     let shared = Shared::new(store.clone(), secret).map_err(|e| e.under(&"store".into()))?;
     // The secret is part of what makes old keys unusable; its hash says so without holding it.
-    let name = format!("keys in {redis} below {prefix} by {}", shared.fingerprint());
+    let name = format!("keys in {} by {}", crate::store::place(choice, cx), shared.fingerprint());
     Ok(Some((name, Place::Shared(shared))))
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 
 use crate::id::Millis;
+use crate::steady::Steady;
 use crate::store::{Cursor, Revocation, Revoked};
 use crate::verdict::Mark;
 
@@ -40,6 +41,8 @@ pub(super) struct Progress {
     /// The store has not answered for too long.
     pub(super) lost: AtomicBool,
     pub(super) cursor: Mutex<Cursor>,
+    /// By which is forgotten what is over.
+    pub(super) steady: Steady,
     /// When everything was read last.
     read: Mutex<Option<Instant>>,
 }
@@ -99,9 +102,7 @@ impl Known {
         if self.len.load(Relaxed) == 0 {
             return false;
         }
-        let session = mark.session.map(Revoked::Session);
-        let all = [Some(Revoked::Token(mark.token)), Some(Revoked::Subject(mark.subject)), session];
-        all.into_iter().flatten().any(|what| {
+        mark.names().any(|what| {
             let shard = self.shard(&what).read();
             shard.get(&what).is_some_and(|held| mark.issued < held.before || held.before == u64::MAX)
         })
@@ -173,12 +174,14 @@ impl Known {
 mod tests {
     use super::*;
     use crate::id::Id;
+    use crate::verdict::Name;
 
     const FAR: Millis = Millis(1_000_000);
+    const ISSUER: Option<&str> = Some("a");
 
     fn mark(jti: &str, issued: u64) -> Mark {
         let session = Some(Id::hash(&[b"session"]));
-        let (token, subject) = (Mark::of_jti(jti), Mark::of_subject("u"));
+        let (token, subject) = (Name::of_jti(ISSUER, jti), Name::of_subject(ISSUER, "u"));
         Mark { token, subject, session, issued, expires: 2_000_000_000 }
     }
 
@@ -189,13 +192,18 @@ mod tests {
     #[test]
     fn a_token_is_found_by_itself_its_session_and_its_subject() {
         for (what, before, found) in [
-            (Revoked::Token(Mark::of_jti("a")), u64::MAX, true),
-            (Revoked::Token(Mark::of_jti("b")), u64::MAX, false),
+            (Revoked::Token(Name::of_jti(ISSUER, "a").own), u64::MAX, true),
+            (Revoked::Token(Name::of_jti(ISSUER, "b").own), u64::MAX, false),
             (Revoked::Session(Id::hash(&[b"session"])), u64::MAX, true),
-            (Revoked::Session(Mark::of_jti("a")), u64::MAX, false),
-            (Revoked::Subject(Mark::of_subject("u")), 101, true),
-            (Revoked::Subject(Mark::of_subject("u")), 100, false),
-            (Revoked::Subject(Mark::of_subject("v")), u64::MAX, false),
+            (Revoked::Session(Name::of_jti(ISSUER, "a").own), u64::MAX, false),
+            (Revoked::Subject(Name::of_subject(ISSUER, "u").own), 101, true),
+            (Revoked::Subject(Name::of_subject(ISSUER, "u").own), 100, false),
+            (Revoked::Subject(Name::of_subject(ISSUER, "v").own), u64::MAX, false),
+            // Of whatever issuer, and of another one.
+            (Revoked::Token(Name::of_jti(None, "a").own), u64::MAX, true),
+            (Revoked::Subject(Name::of_subject(None, "u").own), 101, true),
+            (Revoked::Token(Name::of_jti(Some("b"), "a").own), u64::MAX, false),
+            (Revoked::Subject(Name::of_subject(Some("b"), "u").own), u64::MAX, false),
         ] {
             let known = Known::new(100);
             assert!(!known.holds(&mark("a", 100)));
@@ -207,7 +215,7 @@ mod tests {
     #[test]
     fn of_two_about_the_same_the_stricter_holds() {
         let known = Known::new(100);
-        let subject = Revoked::Subject(Mark::of_subject("u"));
+        let subject = Revoked::Subject(Name::of_subject(ISSUER, "u").own);
         known.add(&[revocation(subject, 200, FAR), revocation(subject, 100, FAR)]);
         assert!(known.holds(&mark("a", 150)));
         assert_eq!(known.len(), 1);

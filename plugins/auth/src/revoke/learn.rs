@@ -73,7 +73,7 @@ impl Learner {
         self.known.progress.resume(answered, self.learn * PATIENCE);
         let mut whole = self.clock.now();
         while self.read(&mut answered, &mut stop).await.is_continue() {
-            self.known.forget(Millis::of(self.clock.wall()));
+            self.known.forget(self.steady());
             self.begin_again(&mut whole);
             self.publish();
             tokio::select! {
@@ -125,7 +125,7 @@ impl Learner {
         answered: Instant,
         stop: &mut Stop,
     ) -> ControlFlow<(), Result<(Vec<Revocation>, Cursor), StoreError>> {
-        let mut asked = pin!(self.store.revoked(since, Millis::of(self.clock.wall())));
+        let mut asked = pin!(self.store.revoked(since, self.steady()));
         // However long nobody asked, the store gets a moment to answer.
         let mut patience = pin!(self.clock.sleep(self.patience(answered).max(self.learn / 2)));
         let mut waits = !self.known.progress.lost.load(Relaxed);
@@ -140,6 +140,11 @@ impl Learner {
                 }
             }
         }
+    }
+
+    /// A clock that is ahead for a while must not pass over what counts when it is right again: it is read only once.
+    fn steady(&self) -> Millis {
+        self.known.progress.steady.now(&self.clock)
     }
 
     /// What is left of the time that the store may be silent.

@@ -9,6 +9,7 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use smallvec::SmallVec;
 use tidegate_core::{BuildCx, Clock, ConfigErrors};
 
 use crate::config::service::StoreChoice;
@@ -101,13 +102,8 @@ impl Revocations {
     /// here counts.
     pub(crate) async fn ask(&self, mark: &Mark) -> Result<bool, Failure> {
         let Some(store) = &self.store else { return Ok(false) };
-        let token = Revoked::Token(mark.token);
-        let subject = Revoked::Subject(mark.subject);
-        let now = Millis::of(self.clock.wall());
-        let answer = match mark.session {
-            Some(session) => store.is_revoked(&[token, subject, Revoked::Session(session)], mark.issued, now).await,
-            None => store.is_revoked(&[token, subject], mark.issued, now).await,
-        };
+        let names: SmallVec<[Revoked; 5]> = mark.names().collect();
+        let answer = store.is_revoked(&names, mark.issued, Millis::of(self.clock.wall())).await;
         match (answer, self.on_store_error) {
             (Ok(revoked), _) => Ok(revoked),
             (Err(_), OnStoreError::Allow) => Ok(self.known.holds(mark)),

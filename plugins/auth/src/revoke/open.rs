@@ -7,7 +7,7 @@ use tidegate_core::{BuildCx, ConfigError, ConfigErrors};
 
 use crate::config::service::StoreChoice;
 use crate::config::{Revocation as RevocationConfig, RevocationMode};
-use crate::store::Store;
+use crate::store::{Store, place};
 
 /// More often than every half of this, nobody's store is to be read.
 const SHORTEST_LEARN: Duration = Duration::from_millis(50);
@@ -26,15 +26,19 @@ pub(super) fn store(
     if !(SHORTEST_LEARN..=LONGEST_LEARN).contains(&config.learn.get()) {
         errors.push(ConfigError::at("learn", "must be from 50ms to 1h"));
     }
+    if config.prefix.is_some() && (service.is_some() || config.store.is_none()) {
+        let error = ConfigError::at("prefix", "it says nothing without `store`");
+        errors.push(error.help("the token service's own keys begin with `service.store.prefix`"));
+    }
     let store = match (service, &config.store) {
-        (Some((choice, store)), None) => Some((store, name(choice))),
-        (Some((choice, store)), Some(named)) if choice.redis.as_ref() == Some(named) => Some((store, name(choice))),
+        (Some((choice, store)), None) => Some((store, place(choice, cx))),
+        (Some((choice, store)), Some(named)) if choice.redis.as_ref() == Some(named) => Some((store, place(choice, cx))),
         (Some(_), Some(_)) => {
             let error = ConfigError::at("store", "the token service keeps what it revokes in its own store");
             errors.push(error.help("leave it out, or name the store of `service.store.redis`"));
             None
         }
-        (None, Some(named)) => errors.collect(open(named, cx)),
+        (None, Some(named)) => errors.collect(open(named, config.prefix.as_deref(), cx)),
         (None, None) => None,
     };
     if store.is_none() && errors.is_empty() && config.mode == RevocationMode::Strict {
@@ -45,15 +49,12 @@ pub(super) fn store(
 }
 
 /// Opens a store of `stores:` that somebody else's token service writes to, or operators do.
-fn open(named: &str, cx: &mut BuildCx<'_>) -> Result<Opened, ConfigError> {
-    let store = crate::store::open_shared(named, cx).map_err(|error| error.under(&"store".into()))?;
-    Ok((store, name(&StoreChoice { redis: Some(named.to_owned()), ..StoreChoice::default() })))
-}
-
-fn name(choice: &StoreChoice) -> String {
-    match (&choice.file, &choice.redis) {
-        (Some(file), _) => format!("file/{}", file.display()),
-        (None, Some(redis)) => format!("redis/{redis}/{}", choice.prefix.as_deref().unwrap_or_default()),
-        (None, None) => String::new(),
-    }
+fn open(named: &str, prefix: Option<&str>, cx: &mut BuildCx<'_>) -> Result<Opened, ConfigError> {
+    let choice = StoreChoice {
+        redis: Some(named.to_owned()),
+        prefix: prefix.map(ToOwned::to_owned),
+        ..StoreChoice::default()
+    };
+    let store = crate::store::open_shared(&choice, cx)?;
+    Ok((store, place(&choice, cx)))
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::id::Id;
 use crate::store::fake::FakeStore;
+use crate::verdict::Name;
 
 const LEARN: Duration = Duration::from_secs(1);
 
@@ -70,12 +71,12 @@ impl Drop for Gateway {
 }
 
 fn mark(jti: &str) -> Mark {
-    let (token, subject) = (Mark::of_jti(jti), Mark::of_subject("u1"));
+    let (token, subject) = (Name::of_jti(None, jti), Name::of_subject(None, "u1"));
     Mark { token, subject, session: Some(Id::hash(&[b"s1"])), issued: 100, expires: 4_000_000_000 }
 }
 
 fn of_token(jti: &str) -> Revocation {
-    Revocation { what: Revoked::Token(Mark::of_jti(jti)), before: u64::MAX, until: Millis(u64::MAX / 2) }
+    Revocation { what: Revoked::Token(Name::of_jti(None, jti).own), before: u64::MAX, until: Millis(u64::MAX / 2) }
 }
 
 #[tokio::test]

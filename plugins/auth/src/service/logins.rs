@@ -15,7 +15,7 @@ use crate::events::Origin;
 use crate::id::{Id, Millis};
 use crate::revoke::Standing;
 use crate::store::{Revocation, Revoked, Session, StoreError, User};
-use crate::verdict::Mark;
+use crate::verdict::{Mark, Name};
 
 /// A session that has begun, and what only its client knows of it.
 pub(super) struct Begun {
@@ -72,16 +72,22 @@ impl TokenService {
 
     /// The first second whose tokens are good: one later, if all of the user's tokens were ended in this one.
     async fn first_good(&self, user: Id, now: Millis) -> Result<u64, StoreError> {
-        let (issued, subject) = (now.seconds(), Revoked::Subject(Mark::of_subject(&user.text())));
-        let ended = self.deps.store.is_revoked(&[subject], issued, now).await?;
+        let (issued, subject) = (now.seconds(), self.name_of(user));
+        let names = [Revoked::Subject(subject.own), Revoked::Subject(subject.any)];
+        let ended = self.deps.store.is_revoked(&names, issued, now).await?;
         Ok(issued + u64::from(ended))
     }
 
     /// The same for a session that goes on: by what is known here.
     pub(super) fn next_good(&self, session: &Session, now: Millis) -> u64 {
-        let (issued, subject) = (now.seconds(), Mark::of_subject(&session.user.text()));
-        let mark = Mark { token: session.id, subject, session: None, issued, expires: issued };
+        let (issued, subject) = (now.seconds(), self.name_of(session.user));
+        let mark = Mark { token: Name::only(session.id), subject, session: None, issued, expires: issued };
         issued + u64::from(self.deps.revocations.check(&mark) == Standing::Revoked)
+    }
+
+    /// What a user is called as the subject of this service's tokens.
+    fn name_of(&self, user: Id) -> Name {
+        Name::of_subject(Some(self.tokens.issuer()), &user.text())
     }
 
     /// By which everything of a session is refused.
@@ -91,7 +97,7 @@ impl TokenService {
 
     /// By which everything that a user has now is refused, and nothing that comes in a second.
     pub(super) fn revoked_user(&self, user: Id, now: Millis) -> Revocation {
-        let what = Revoked::Subject(Mark::of_subject(&user.text()));
+        let what = Revoked::Subject(self.name_of(user).own);
         Revocation { what, before: now.seconds() + 1, until: now.plus(self.outlives()) }
     }
 

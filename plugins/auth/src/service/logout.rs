@@ -60,7 +60,7 @@ fn gone() -> Reply {
 impl TokenService {
     async fn log_out(&self, caller: &Caller, origin: &Origin) -> Result<(), Refused> {
         let token = Revocation {
-            what: Revoked::Token(caller.mark.token),
+            what: Revoked::Token(caller.mark.token.own),
             before: u64::MAX,
             until: Millis(caller.mark.expires.saturating_mul(1000)),
         };

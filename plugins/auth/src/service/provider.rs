@@ -45,9 +45,8 @@ pub(crate) fn provider(
     let sessions = match config.session.as_ref().zip(cookies.session.as_deref()) {
         Some((session, cookie)) => {
             // What is remembered names the provider, and is of one store.
-            let (store_of, claims) = (&config.store, &config.access.claims);
-            let key =
-                format!("sessions {name} {:?} {:?} {:?} {claims:?}", store_of.file, store_of.redis, store_of.prefix);
+            let claims = &config.access.claims;
+            let key = format!("sessions {name} {} {claims:?}", crate::store::place(&config.store, cx));
             let known = cx.retain(&key, KnownSessions::new);
             let kept = (keys.clone(), store.clone());
             Some(SessionCookies::new((name, cookie), session, Tokens::build(config).map_err(said)?, kept, known))

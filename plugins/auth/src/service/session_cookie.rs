@@ -16,7 +16,7 @@ use crate::config::service::Session as SessionConfig;
 use crate::id::{Id, Millis, fill_random};
 use crate::keys::{KeyRing, NoKeys};
 use crate::store::{Session, Store, StoreError, User};
-use crate::verdict::{Failure, Mark, Proved, Reason, Refusal, Verdict};
+use crate::verdict::{Failure, Mark, Name, Proved, Reason, Refusal, Verdict};
 
 /// The most often that the store is told of a session's use. Idle time is counted from there.
 const TOUCH: Duration = Duration::from_secs(60);
@@ -128,8 +128,8 @@ impl SessionCookies {
     fn proved(&self, session: &Session, user: &User) -> Proved {
         let subject = user.id.text();
         let mark = Mark {
-            token: Id::hash(&[b"cookie", &session.id.0]),
-            subject: Mark::of_subject(&subject),
+            token: Name::only(Id::hash(&[b"cookie", &session.id.0])),
+            subject: Name::of_subject(Some(self.tokens.issuer()), &subject),
             session: Some(session.id),
             issued: session.created.seconds(),
             expires: session.ends.seconds(),

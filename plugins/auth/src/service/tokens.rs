@@ -51,6 +51,11 @@ impl Tokens {
         })
     }
 
+    /// Whose tokens they are: `iss`.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// A token for a user's session, issued at `issued` (seconds since 1970).
     pub(super) fn issue(&self, keys: &KeyRing, user: &User, session: &Session, issued: u64) -> Result<String, NoKeys> {
         let mut claims = self.personal(user, session);

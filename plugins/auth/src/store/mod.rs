@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub(crate) use self::open::{open, open_shared};
+pub(crate) use self::open::{open, open_shared, place};
 use self::rules::small;
 pub(crate) use self::sweeper::spawn_sweeper;
 use crate::id::{Id, Millis};

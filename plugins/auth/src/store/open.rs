@@ -47,9 +47,26 @@ pub(crate) fn open(choice: &StoreChoice, cx: &mut BuildCx<'_>) -> Result<Arc<dyn
     }
 }
 
-/// The store under `stores:` that gateways share, for revocations alone. The error carries no path yet.
-pub(crate) fn open_shared(name: &str, cx: &mut BuildCx<'_>) -> Result<Arc<dyn Store>, ConfigError> {
-    Ok(of_redis(cx.redis(name)?, &StoreChoice::default(), cx))
+/// The store under `stores:` that gateways share, for revocations alone: only `redis` and `prefix` are looked at. The error
+/// is about `store` or `prefix`.
+pub(crate) fn open_shared(choice: &StoreChoice, cx: &mut BuildCx<'_>) -> Result<Arc<dyn Store>, ConfigError> {
+    prefix(choice)?;
+    let name = choice.redis.as_deref().unwrap_or_default();
+    Ok(of_redis(cx.redis(name).map_err(|e| e.under(&"store".into()))?, choice, cx))
+}
+
+/// Where what is chosen has its data: what is remembered of it over reloads is of no use for a store at another place,
+/// whatever that is called.
+pub(crate) fn place(choice: &StoreChoice, cx: &BuildCx<'_>) -> String {
+    match (&choice.file, &choice.redis) {
+        (Some(file), _) => format!("file {}", file.display()),
+        (None, Some(name)) => {
+            // One that isn't there is reported where it is opened.
+            let place = cx.redis(name).map(|redis| redis.place()).unwrap_or_default();
+            format!("{place} {}", choice.prefix.as_deref().unwrap_or(PREFIX))
+        }
+        (None, None) => String::new(),
+    }
 }
 
 /// What is wrong whatever the rest says, and what says nothing where it is.
@@ -127,7 +144,7 @@ fn of_file(path: &Path, choice: &StoreChoice, cx: &mut BuildCx<'_>) -> Result<Ar
     })?;
     warn_of_readers(path);
     let timeout = choice.timeout.map_or(TIMEOUT, |timeout| timeout.get());
-    Ok(Arc::new(FileStore::new(file, choice.max_users.unwrap_or(MAX_USERS), timeout)))
+    Ok(Arc::new(FileStore::new(file, choice.max_users.unwrap_or(MAX_USERS), timeout, cx.clock().clone())))
 }
 
 /// What can be said of a file without opening it. Its whole path, by which it is known. Errors carry no path yet.

@@ -82,6 +82,9 @@ pub struct Challenge {
     #[serde(deserialize_with = "given")]
     #[schemars(with = "Secret")]
     pub secret: Option<Secret>,
+    /// Names of the sites whose pages show the puzzle, such as `app.example.com`: a solution from a page elsewhere is
+    /// wrong, as whoever copies `site_key` to a page of theirs collects solutions there. For services. Default: any.
+    pub hostnames: Vec<String>,
     /// Where a solution is verified, for services. Default: the service's own URL.
     #[serde(deserialize_with = "given")]
     #[schemars(with = "String")]
@@ -97,6 +100,7 @@ impl Default for Challenge {
             difficulty: 18,
             site_key: None,
             secret: None,
+            hostnames: Vec::new(),
             url: None,
         }
     }

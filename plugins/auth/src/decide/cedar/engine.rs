@@ -88,7 +88,11 @@ impl Engine {
         let failed = counters(&policies, cx.metrics()).map_err(|error| ConfigError::at("", error.to_string()));
         let failed = errors.collect(failed);
         let (Some(known), Some(checked), Some(failed)) = (known, checked, failed) else { return Err(errors) };
-        let tools = Tools { http: cx.http(None), clock: cx.clock().clone(), metrics: cx.metrics().clone() };
+        let http = cx.http(config.ca.as_deref());
+        if config.ca.is_some() {
+            errors.collect(http.clone().map_err(|error| error.under(&"ca".into())));
+        }
+        let tools = Tools { http, clock: cx.clock().clone(), metrics: cx.metrics().clone() };
         let (authorizer, mentions) = (Authorizer::new(), Mentions::in_policies(&policies.set));
         let kinds = Kinds::new();
         errors.into_result(Self { authorizer, policies, known, checked, kinds, mentions, failed, tools })

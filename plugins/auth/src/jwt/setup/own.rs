@@ -69,8 +69,9 @@ mod tests {
     use crate::jwt::key::{Material, VerifyKey};
     use crate::jwt::keys::Keys;
     use crate::jwt::verify::{Fault, verify};
-    use crate::verdict::{Mark, Proved, Reason};
+    use crate::verdict::{Name, Proved, Reason};
 
+    const ISSUER: Option<&str> = Some("https://a.test");
     const NOW: u64 = 1_767_225_600;
 
     /// A ring's only key, and how it signs.
@@ -111,7 +112,7 @@ mod tests {
         let sid = Id::random();
         let proved = Ring::new().check("at+jwt", &claims(sid), NOW).expect("good");
         let mark = proved.mark.expect("it can be revoked");
-        assert_eq!((mark.token, mark.subject), (Mark::of_jti("t1"), Mark::of_subject("u1")));
+        assert_eq!((mark.token, mark.subject), (Name::of_jti(ISSUER, "t1"), Name::of_subject(ISSUER, "u1")));
         assert_eq!((mark.session, mark.issued, mark.expires), (Some(sid), NOW, NOW + 900));
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwapOption, Guard};
 use parking_lot::Mutex;
+use serde_json::{Map, Value};
 use tokio::sync::{Notify, watch};
 
 use crate::jwt::keys::Keys;
@@ -17,6 +18,8 @@ pub(super) struct Known {
     pub(super) fetched: Instant,
     /// How long the answer said that it is good.
     pub(super) max_age: Option<Duration>,
+    /// What their issuer says of itself.
+    pub(super) metadata: Option<Arc<Map<String, Value>>>,
 }
 
 /// Keys that are fetched from one place, however many providers use them.
@@ -94,6 +97,12 @@ impl Flight {
             self.wanted.notify_one();
         }
         Wish::Coming
+    }
+
+    /// Whether nobody has had a reason to fetch anything yet.
+    pub(super) fn is_unused(&self) -> bool {
+        let state = self.state.lock();
+        !state.flying && !state.wanted && state.tried.is_none()
     }
 
     /// Ends when somebody wishes; it may end without.
@@ -192,7 +201,7 @@ mod tests {
     const COOLDOWN: Duration = Duration::from_secs(30);
 
     fn known(now: Instant) -> Known {
-        Known { keys: Arc::default(), fetched: now, max_age: None }
+        Known { keys: Arc::default(), fetched: now, max_age: None, metadata: None }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 pub(super) use metrics::SourceMetrics;
 pub(super) use origin::{Origin, url};
-pub(super) use remote::Remote;
+pub(super) use remote::{First, Remote};
 
 use super::keys::Keys;
 

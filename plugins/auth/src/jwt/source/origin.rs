@@ -1,10 +1,11 @@
 //! Whom keys are fetched from, and what an answer must be like.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, CACHE_CONTROL};
 use http::{HeaderMap, StatusCode, Uri};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tidegate_core::{Bytes, ConfigError, FetchLimits, Http};
 
 use crate::jwt::json;
@@ -30,6 +31,8 @@ pub(super) struct Fetched {
     pub(super) keys: Keys,
     pub(super) left_out: Vec<LeftOut>,
     pub(super) max_age: Option<Duration>,
+    /// What an issuer says of itself.
+    pub(super) metadata: Option<Arc<Map<String, Value>>>,
 }
 
 impl Origin {
@@ -66,16 +69,17 @@ impl Origin {
     }
 
     pub(super) async fn fetch(&self, http: &Http, within: Duration) -> Result<Fetched, String> {
-        let answer = match self {
-            Origin::Set(set) => get(http, set, within).await?,
+        let (answer, metadata) = match self {
+            Origin::Set(set) => (get(http, set, within).await?, None),
             Origin::Issuer { name, metadata } => {
                 let answer = get(http, metadata, within).await.map_err(|error| format!("metadata: {error}"))?;
-                let set = set_of(name, metadata, answer.body()).map_err(|error| format!("metadata: {error}"))?;
-                get(http, &set, within).await?
+                let read = set_of(name, metadata, answer.body()).map_err(|error| format!("metadata: {error}"));
+                let (set, metadata) = read?;
+                (get(http, &set, within).await?, Some(Arc::new(metadata)))
             }
         };
         let (keys, left_out) = Keys::of_set(answer.body(), jwk::Origin::Public)?;
-        Ok(Fetched { keys, left_out, max_age: max_age(answer.headers()) })
+        Ok(Fetched { keys, left_out, max_age: max_age(answer.headers()), metadata })
     }
 }
 
@@ -91,9 +95,9 @@ async fn get(http: &Http, from: &Uri, within: Duration) -> Result<http::Response
     }
 }
 
-/// Where an issuer's set is. Its metadata must be its own (section 4.3): one that answers for another could give it its
+/// Where an issuer's set is, and all that it says of itself. Its metadata must be its own (section 4.3): one that answers for another could give it its
 /// keys.
-fn set_of(issuer: &str, metadata: &Uri, answer: &[u8]) -> Result<Uri, String> {
+fn set_of(issuer: &str, metadata: &Uri, answer: &[u8]) -> Result<(Uri, Map<String, Value>), String> {
     let answer = json::object(answer)?;
     let text = |name: &str| answer.get(name).and_then(Value::as_str);
     if text("issuer") != Some(issuer) {
@@ -103,7 +107,7 @@ fn set_of(issuer: &str, metadata: &Uri, answer: &[u8]) -> Result<Uri, String> {
     if is_https(metadata) && !is_https(&set) {
         return Err("its `jwks_uri` is without TLS, and the issuer is not".to_owned());
     }
-    Ok(set)
+    Ok((set, answer))
 }
 
 fn is_https(url: &Uri) -> bool {
@@ -173,7 +177,7 @@ mod tests {
         let metadata = |issuer: &str| url(&format!("{issuer}/.well-known/openid-configuration")).expect("a URL");
         let set = |issuer: &str, answer: &str| set_of(issuer, &metadata(issuer), answer.as_bytes());
         let good = r#"{"issuer":"https://a.test","jwks_uri":"https://keys.test/k"}"#;
-        assert_eq!(set(HTTPS, good).map(|url| url.to_string()), Ok("https://keys.test/k".to_owned()));
+        assert_eq!(set(HTTPS, good).map(|(url, _)| url.to_string()), Ok("https://keys.test/k".to_owned()));
         for bad in [
             r#"{"issuer":"https://a.test/","jwks_uri":"https://keys.test/k"}"#,
             r#"{"issuer":"https://evil.test","jwks_uri":"https://keys.test/k"}"#,

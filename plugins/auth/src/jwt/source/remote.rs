@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 use tidegate_core::{BuildCx, Clock, ConfigError, ConfigErrors, Http, Stop};
 
 use super::flight::{Change, Due, Flight, Flying, Known, Wish};
@@ -17,6 +18,15 @@ use crate::jwt::keys::Keys;
 /// After the first failure; twice as long after each further one, up to `cooldown`.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
+/// When the first fetch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::jwt) enum First {
+    /// Before anybody asks.
+    AtOnce,
+    /// When somebody asks.
+    WhenAsked,
+}
+
 /// Keys that are fetched.
 pub(in crate::jwt) struct Remote {
     provider: Box<str>,
@@ -25,17 +35,18 @@ pub(in crate::jwt) struct Remote {
     http: Http,
     clock: Clock,
     metrics: SourceMetrics,
+    first: First,
     /// What a reload keeps.
     flight: Arc<Flight>,
 }
 
 impl Remote {
-    /// Keys of `origin` for the provider of this name, fetched from the moment on at which the configuration is the
-    /// current one. Without an origin the rest is checked all the same. Errors are relative to `fetch`.
+    /// Keys of `origin` for the provider of this name, fetched ahead of need from the moment on at which the
+    /// configuration is the current one, or somebody asks. Without an origin the rest is checked all the same. Errors are relative to `fetch`.
     pub(in crate::jwt) fn open(
         provider: &str,
         origin: Option<Origin>,
-        fetch: &config::KeySource,
+        (fetch, first): (&config::KeySource, First),
         cx: &mut BuildCx<'_>,
     ) -> Result<Option<Arc<Self>>, ConfigErrors> {
         let mut errors = ConfigErrors::new();
@@ -57,7 +68,7 @@ impl Remote {
         };
         let flight = cx.retain(&kept, Flight::default);
         let (name, clock) = (provider.into(), cx.clock().clone());
-        let this = Arc::new(Self { provider: name, origin, fetch: fetch.clone(), http, clock, metrics, flight });
+        let this = Arc::new(Self { provider: name, origin, fetch: fetch.clone(), http, clock, metrics, first, flight });
         let fetching = this.clone();
         cx.spawn(&format!("keys of {provider}"), move |stop| fetching.run(stop));
         Ok(Some(this))
@@ -77,6 +88,9 @@ impl Remote {
     async fn keep_fetching(&self) {
         let mut ended = self.flight.ended();
         let mut early = jitter();
+        if self.first == First::WhenAsked && self.flight.is_unused() {
+            self.flight.wished().await;
+        }
         loop {
             self.metrics.have(self.keys().map_or(0, |keys| keys.len()));
             let wait = self.flight.wait(self.clock.now(), |due| self.pause(due, early));
@@ -107,7 +121,7 @@ impl Remote {
                     tell_left_out(provider, &fetched.left_out, count);
                 }
                 self.metrics.fetched(count, self.clock.wall());
-                let known = Known { keys, fetched: self.clock.now(), max_age: fetched.max_age };
+                let known = Known { keys, fetched: self.clock.now(), max_age: fetched.max_age, metadata: fetched.metadata };
                 if let Change::Recovered(failures) = flying.arrived(known) {
                     log::info!(provider, failures; "keys can be fetched again");
                 }
@@ -141,23 +155,28 @@ impl Remote {
         self.fetch.timeout.get().saturating_add(Duration::from_millis(500)).saturating_mul(self.origin.steps() + 1)
     }
 
-    /// The keys with their number, unless they are too old.
-    fn fresh<T>(&self, with: impl FnOnce(&Arc<Keys>) -> T) -> Option<T> {
+    /// What the issuer says of itself, unless that is too old.
+    pub(in crate::jwt) fn metadata(&self) -> Option<Arc<Map<String, Value>>> {
+        self.fresh(|known| known.metadata.clone()).flatten()
+    }
+
+    /// What is known, unless it is too old.
+    fn fresh<T>(&self, with: impl FnOnce(&Known) -> T) -> Option<T> {
         let known = self.flight.known();
         let known = known.as_ref()?;
         let age = self.clock.now().saturating_duration_since(known.fetched);
-        (age <= self.fetch.keep.get()).then(|| with(&known.keys))
+        (age <= self.fetch.keep.get()).then(|| with(known))
     }
 }
 
 #[async_trait]
 impl KeySource for Remote {
     fn keys(&self) -> Option<Arc<Keys>> {
-        self.fresh(Arc::clone)
+        self.fresh(|known| known.keys.clone())
     }
 
     fn version(&self) -> Option<u64> {
-        self.fresh(|keys| keys.print())
+        self.fresh(|known| known.keys.print())
     }
 
     fn state(&self) -> serde_json::Value {

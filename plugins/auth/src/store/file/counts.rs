@@ -15,13 +15,14 @@ pub(super) fn count(
     counters: &[Counter],
     by: u32,
     now: Millis,
+    over: Millis,
 ) -> Result<Vec<Counted>, StoreError> {
     let mut new = 0;
     for counter in counters {
         new += usize::from(tables.counters.get(&counter.key.0)?.is_none());
     }
     if new > 0 {
-        expiry::reap(tables, now, new * expiry::IN_PASSING)?;
+        expiry::reap(tables, over, new * expiry::IN_PASSING)?;
         room(&tables.counters, MOST, "counters")?;
     }
     counters.iter().map(|counter| count_one(tables, counter, by, now)).collect()
@@ -68,7 +69,6 @@ pub(super) fn put(
     if only_new && is_kept {
         return Ok(false);
     }
-    expiry::reap(tables, now, expiry::IN_PASSING)?;
     room(&tables.values, MOST, "values")?;
     tables.values.insert(&key.0, (until.0, value))?;
     tables.expiry.insert(&Due { at: until, what: Expiring::Value(key) }.key(), ())?;

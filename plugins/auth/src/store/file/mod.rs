@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use redb::{ReadTransaction, ReadableTable};
+use tidegate_core::Clock;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
@@ -29,6 +30,7 @@ use self::tables::{KEYS, Tables};
 use self::writer::Writer;
 use super::{Counted, Counter, Cursor, Revocation, Revoked, Rotate, Rotated, Session, Store, StoreError, User, small};
 use crate::id::{Id, Millis};
+use crate::steady::Steady;
 
 /// How many read at once: each occupies a thread while it does.
 const READERS: usize = 16;
@@ -41,6 +43,7 @@ pub(super) struct OpenFile {
     writer: Writer,
     engine: Arc<Engine>,
     readers: Arc<Semaphore>,
+    steady: Steady,
 }
 
 impl OpenFile {
@@ -49,7 +52,7 @@ impl OpenFile {
         let engine = Arc::new(Engine::open(path)?);
         let writer = Writer::start(engine.clone());
         let writer = writer.map_err(|error| StoreError::Unavailable(format!("no thread for its writer: {error}")))?;
-        Ok(Self { writer, engine, readers: Arc::new(Semaphore::new(READERS)) })
+        Ok(Self { writer, engine, readers: Arc::new(Semaphore::new(READERS)), steady: Steady::default() })
     }
 
     /// Whether `path` still names the file that is open.
@@ -63,11 +66,17 @@ pub(super) struct FileStore {
     file: Arc<OpenFile>,
     max_users: u64,
     timeout: Duration,
+    clock: Clock,
 }
 
 impl FileStore {
-    pub(super) fn new(file: Arc<OpenFile>, max_users: u64, timeout: Duration) -> Self {
-        Self { file, max_users, timeout }
+    pub(super) fn new(file: Arc<OpenFile>, max_users: u64, timeout: Duration, clock: Clock) -> Self {
+        Self { file, max_users, timeout, clock }
+    }
+
+    /// Up to when what is over can be removed for good.
+    fn over(&self, now: Millis) -> Millis {
+        now.min(self.file.steady.now(&self.clock))
     }
 
     /// Makes a change, and answers when it is durable. It may be made although the answer is that it is late.
@@ -132,8 +141,8 @@ impl Store for FileStore {
     }
 
     async fn open_session(&self, session: &Session, most: u32) -> Result<Vec<Id>, StoreError> {
-        let session = session.clone();
-        self.write(move |tables| sessions::open(tables, &session, most)).await
+        let (session, over) = (session.clone(), self.over(session.created));
+        self.write(move |tables| sessions::open(tables, &session, most, over)).await
     }
 
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, StoreError> {
@@ -166,8 +175,8 @@ impl Store for FileStore {
     }
 
     async fn revoke(&self, revoke: &[Revocation], now: Millis) -> Result<(), StoreError> {
-        let revoke = revoke.to_vec();
-        self.write(move |tables| revocations::add_now(tables, &revoke, now)).await
+        let (revoke, over) = (revoke.to_vec(), self.over(now));
+        self.write(move |tables| revocations::add_now(tables, &revoke, over)).await
     }
 
     async fn revoked(&self, since: Cursor, now: Millis) -> Result<(Vec<Revocation>, Cursor), StoreError> {
@@ -184,7 +193,8 @@ impl Store for FileStore {
         if by == 0 {
             return self.read(move |view| counts::look(view, &counters, now)).await;
         }
-        self.write(move |tables| counts::count(tables, &counters, by, now)).await
+        let over = self.over(now);
+        self.write(move |tables| counts::count(tables, &counters, by, now, over)).await
     }
 
     async fn forget(&self, keys: &[Id]) -> Result<(), StoreError> {
@@ -194,8 +204,12 @@ impl Store for FileStore {
 
     async fn put(&self, key: Id, value: &[u8], until: Millis, only_new: bool, now: Millis) -> Result<bool, StoreError> {
         small(value)?;
-        let value = value.to_vec();
-        self.write(move |tables| counts::put(tables, key, &value, until, only_new, now)).await
+        let (value, over) = (value.to_vec(), self.over(now));
+        self.write(move |tables| {
+            expiry::reap(tables, over, expiry::IN_PASSING)?;
+            counts::put(tables, key, &value, until, only_new, now)
+        })
+        .await
     }
 
     async fn get(&self, key: Id, now: Millis) -> Result<Option<Vec<u8>>, StoreError> {
@@ -225,9 +239,9 @@ impl Store for FileStore {
     }
 
     async fn sweep(&self, now: Millis) -> Result<u64, StoreError> {
-        let mut removed = 0;
+        let (mut removed, over) = (0, self.over(now));
         loop {
-            let reaped = self.write(move |tables| expiry::reap(tables, now, SWEPT)).await?;
+            let reaped = self.write(move |tables| expiry::reap(tables, over, SWEPT)).await?;
             removed += reaped.removed;
             if reaped.looked_at < SWEPT {
                 return Ok(removed);

@@ -34,8 +34,8 @@ pub(super) fn add(tables: &mut Tables<'_>, revoke: &[Revocation]) -> Result<(), 
 }
 
 /// The same, and removes a few that are over.
-pub(super) fn add_now(tables: &mut Tables<'_>, revoke: &[Revocation], now: Millis) -> Result<(), StoreError> {
-    expiry::reap(tables, now, expiry::IN_PASSING)?;
+pub(super) fn add_now(tables: &mut Tables<'_>, revoke: &[Revocation], over: Millis) -> Result<(), StoreError> {
+    expiry::reap(tables, over, expiry::IN_PASSING)?;
     add(tables, revoke)
 }
 

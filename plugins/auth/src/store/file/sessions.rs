@@ -12,9 +12,14 @@ use crate::store::{Revocation, Rotate, Rotated, Session, StoreError};
 /// Of all users together. A record has some 400 bytes.
 const MOST: u64 = 100_000_000;
 
-pub(super) fn open(tables: &mut Tables<'_>, session: &Session, most: u32) -> Result<Vec<Id>, StoreError> {
+pub(super) fn open(
+    tables: &mut Tables<'_>,
+    session: &Session,
+    most: u32,
+    over: Millis,
+) -> Result<Vec<Id>, StoreError> {
     let now = session.created;
-    expiry::reap(tables, now, expiry::IN_PASSING)?;
+    expiry::reap(tables, over, expiry::IN_PASSING)?;
     room(&tables.sessions, MOST, "sessions")?;
     let others = all(&tables.of_user, &tables.sessions, session.user)?;
     let (live, over): (Vec<_>, Vec<_>) = others.into_iter().partition(|session| session.is_live(now));

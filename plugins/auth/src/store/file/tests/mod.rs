@@ -20,7 +20,7 @@ fn path(folder: &TempDir) -> std::path::PathBuf {
 }
 
 fn store(file: &Arc<OpenFile>) -> FileStore {
-    FileStore::new(file.clone(), 1_000_000, TIMEOUT)
+    FileStore::new(file.clone(), 1_000_000, TIMEOUT, late())
 }
 
 fn why<T>(answer: Result<T, StoreError>) -> String {
@@ -120,7 +120,7 @@ async fn many_changes_are_one_write() {
 async fn there_are_no_more_users_than_may_be() {
     let folder = folder();
     let file = open_file(&folder);
-    let few = FileStore::new(file.clone(), 2, TIMEOUT);
+    let few = FileStore::new(file.clone(), 2, TIMEOUT, late());
     assert!(few.create_user(&a_user("a")).await.expect("an answer"));
     assert!(few.create_user(&a_user("b")).await.expect("an answer"));
     assert!(matches!(few.create_user(&a_user("c")).await, Err(StoreError::Full(_))));
@@ -152,7 +152,7 @@ async fn a_corrupt_record_is_nobody_else_s_problem() {
 async fn a_change_that_comes_too_late_is_not_made() {
     let folder = folder();
     let file = open_file(&folder);
-    let hasty = FileStore::new(file.clone(), 10, Duration::ZERO);
+    let hasty = FileStore::new(file.clone(), 10, Duration::ZERO, late());
     assert!(matches!(hasty.create_user(&a_user("ada")).await, Err(StoreError::Unavailable(_))));
     let store = store(&file);
     assert!(store.create_user(&a_user("bob")).await.expect("an answer"));

@@ -1,0 +1,65 @@
+//! Whether a request goes through the cache, and by which key.
+
+use http::StatusCode;
+use pingora_cache::{CacheKey as EngineKey, CacheOptionOverrides};
+use pingora_error::{Error, ErrorType};
+use pingora_proxy::Session;
+use tidegate_core::Reply;
+use tidegate_core::cache::{CacheKey, Lookup};
+use tidegate_core::facts::CacheStatus;
+
+use crate::exchange::Exchange;
+
+/// Asks the policy, once for each request.
+pub(super) fn look_up(session: &mut Session, exchange: &mut Exchange) {
+    if session.is_upgrade_req() {
+        return;
+    }
+    let (route, mut cx) = exchange.hooks(session);
+    let Some(policy) = route.chain.cache() else { return };
+    let found = policy.lookup(&mut cx);
+    let (key, only_stored) = match found {
+        Lookup::Key(key) => (key, false),
+        Lookup::OnlyStored(key) => (key, true),
+        Lookup::Bypass(why) => {
+            let facts = &mut exchange.request.facts;
+            facts.cache = CacheStatus::Bypass;
+            (facts.cached.forwarded, facts.cached.why) = (Some("bypass"), Some(why));
+            return;
+        }
+    };
+    exchange.request.facts.cache = CacheStatus::Miss;
+    exchange.request.facts.cached.forwarded = Some("uri-miss");
+    (exchange.cache.key, exchange.cache.only_stored) = (Some(key), only_stored);
+}
+
+/// Turns Pingora's cache on for this request, if its policy wants it.
+pub(crate) fn enable(session: &mut Session, exchange: &Exchange) {
+    // Pingora panics when it is turned on twice.
+    if !exchange.cache.is_on() || session.cache.enabled() {
+        return;
+    }
+    let Some(policy) = exchange.route().chain.cache() else { return };
+    let zone = policy.zone();
+    let mut overrides = CacheOptionOverrides::default();
+    overrides.wait_timeout = Some(zone.lock_wait);
+    session.cache.enable(zone.storage, None, zone.predictor, zone.lock, Some(overrides));
+}
+
+/// The key as Pingora wants it.
+pub(crate) fn key(exchange: &Exchange) -> pingora_error::Result<EngineKey> {
+    let key = exchange.cache.key.as_ref().ok_or_else(|| Error::explain(ErrorType::InternalError, "no cache key"))?;
+    Ok(engine_key(key))
+}
+
+fn engine_key(key: &CacheKey) -> EngineKey {
+    let mut engine = EngineKey::new(key.as_bytes(), "");
+    engine.set_primary_bin_override(key.hash());
+    engine
+}
+
+/// The answer to `only-if-cached` where nothing is stored that fits (RFC 9111 section 5.2.1.7).
+pub(crate) fn only_stored(exchange: &Exchange) -> Option<Reply> {
+    (exchange.cache.only_stored && !exchange.cache.renews)
+        .then(|| Reply::problem(StatusCode::GATEWAY_TIMEOUT, "not_cached", "no stored answer fits the request"))
+}

@@ -1,0 +1,79 @@
+//! What was found in the store, and whether it is sent.
+
+use std::time::SystemTime;
+
+use pingora_cache::{CacheMeta, ForcedFreshness, HitHandler};
+use http::{HeaderMap, StatusCode};
+use pingora_error::{Error, ErrorSource, ErrorType};
+use pingora_proxy::Session;
+use tidegate_core::cache::Use;
+use tidegate_core::facts::CacheStatus;
+
+use super::refresh;
+use crate::exchange::Exchange;
+
+/// What the policy makes of a stored answer, as Pingora is to take it. The policy's clock decides, not Pingora's.
+pub(crate) fn judge(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    meta: &CacheMeta,
+    body: &mut HitHandler,
+) -> ForcedFreshness {
+    let (route, mut cx) = exchange.hooks(session);
+    let Some(policy) = route.chain.cache() else { return ForcedFreshness::ForceMiss };
+    let found = policy.judge(&mut cx, meta, body);
+    let renews = exchange.cache.renews;
+    let facts = &mut exchange.request.facts;
+    match found {
+        // Whoever renews it has been sent to do so.
+        Use::Fresh | Use::Stale { .. } if renews => {
+            exchange.cache.stale_if_error = false;
+            ForcedFreshness::ForceExpired
+        }
+        Use::Fresh => {
+            (facts.cache, facts.cached.forwarded) = (CacheStatus::Hit, None);
+            ForcedFreshness::ForceFresh
+        }
+        Use::Stale { refresh } => {
+            (facts.cache, facts.cached.forwarded) = (CacheStatus::Stale, None);
+            if refresh {
+                refresh::spawn(session, exchange);
+            }
+            ForcedFreshness::ForceFresh
+        }
+        Use::Expired { if_error } => {
+            facts.cached.forwarded = Some("stale");
+            exchange.cache.stale_if_error = if_error;
+            match if_error {
+                // Just expired, so that Pingora thinks its time for errors has not ended: whether it has, was judged.
+                true => ForcedFreshness::ForceExpiredServeStale { expired_at: Some(SystemTime::now()) },
+                false => ForcedFreshness::ForceExpired,
+            }
+        }
+        Use::Miss => {
+            facts.cached.forwarded = Some("uri-miss");
+            ForcedFreshness::ForceMiss
+        }
+    }
+}
+
+/// Whether a stale answer is sent instead of an error. Not while another request renews it: who may have it then has
+/// got it already.
+pub(crate) fn may_be_stale(exchange: &mut Exchange, error: Option<&Error>) -> bool {
+    let Some(error) = error else { return false };
+    let failed = *error.esource() == ErrorSource::Upstream || exchange.pending.is_some();
+    let stale = failed && exchange.cache.stale_if_error && !exchange.cache.renews;
+    if stale {
+        if let ErrorType::HTTPStatus(code) = error.etype()
+            && let Ok(status) = StatusCode::from_u16(*code)
+            && exchange.pending.is_none()
+        {
+            // Pingora asks before the answer's head has come by: its target has answered badly all the same.
+            exchange.tries.answered(status, &HeaderMap::new());
+        }
+        exchange.pending = None;
+        exchange.failed(crate::status::cause(error));
+        exchange.request.facts.cache = CacheStatus::Stale;
+    }
+    stale
+}

@@ -1,0 +1,96 @@
+//! A stored answer that is in memory and needs nothing but to be sent: most answers of a busy cache.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Version, header};
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+use tidegate_core::AnsweredBy;
+use tidegate_core::cache::AtOnce;
+use tidegate_core::facts::CacheStatus;
+
+use super::{enable, refresh};
+use crate::chain::HookFailed;
+use crate::exchange::Exchange;
+use crate::proxy::hook_failed;
+use crate::respond::respond;
+
+/// Asks the policy whether there is a cache for this request, and sends what is at hand. `false`: the request goes on.
+pub(crate) async fn at_once(session: &mut Session, exchange: &mut Exchange) -> pingora_error::Result<bool> {
+    enable::look_up(session, exchange);
+    let Some(key) = exchange.cache.key.take() else { return Ok(false) };
+    let (route, mut cx) = exchange.hooks(session);
+    let found = route.chain.cache().and_then(|policy| policy.at_once(&mut cx, &key));
+    exchange.cache.key = Some(key);
+    match found {
+        None => Ok(false),
+        Some(found) => Box::pin(send(session, exchange, found)).await.map(|()| true),
+    }
+}
+
+async fn send(session: &mut Session, exchange: &mut Exchange, found: AtOnce) -> pingora_error::Result<()> {
+    exchange.answered_by = AnsweredBy::Cache;
+    let facts = &mut exchange.request.facts;
+    let fresh = facts.cached.ttl.is_none_or(|ttl| ttl > 0);
+    facts.cache = if fresh { CacheStatus::Hit } else { CacheStatus::Stale };
+    facts.cached.forwarded = None;
+    if found.refresh {
+        refresh::spawn(session, exchange);
+    }
+    let AtOnce { status, headers, mut body, .. } = found;
+    let mut head = ResponseHeader::build_no_case(status, None)?;
+    head.set_version(Version::HTTP_11);
+    let without_body = session.req_header().method == Method::HEAD || no_body(status);
+    if let Err(failed) = dress(session, exchange, &mut head, headers, without_body, &mut body).await {
+        let reply = hook_failed(exchange, &failed);
+        exchange.response_seen = true;
+        return respond(session, exchange, reply).await;
+    }
+    exchange.status = head.status.as_u16();
+    if exchange.draining() {
+        session.set_keepalive(None);
+    }
+    let without_body = without_body || body.iter().all(Bytes::is_empty);
+    session.write_response_header(Box::new(head), without_body).await?;
+    if without_body {
+        return Ok(());
+    }
+    let last = body.iter().rposition(|piece| !piece.is_empty()).unwrap_or(0);
+    for (place, piece) in body.into_iter().enumerate().take(last + 1) {
+        if !piece.is_empty() {
+            session.write_response_body(Some(piece), place == last).await?;
+        }
+    }
+    Ok(())
+}
+
+fn no_body(status: http::StatusCode) -> bool {
+    status == http::StatusCode::NO_CONTENT || status == http::StatusCode::NOT_MODIFIED
+}
+
+/// The head, and the body, as the chain wants them.
+async fn dress(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    head: &mut ResponseHeader,
+    headers: http::HeaderMap,
+    without_body: bool,
+    body: &mut [Bytes],
+) -> Result<(), HookFailed> {
+    let mut parts: http::response::Parts =
+        std::mem::replace(head, ResponseHeader::from(http::Response::new(()).into_parts().0)).into();
+    parts.headers = headers;
+    let id = exchange.request.facts.request_id.as_header().clone();
+    parts.headers.insert(exchange.generation.request_ids.header(), id);
+    *head = ResponseHeader::from(parts);
+    exchange.response_seen = true;
+    let (route, mut cx) = exchange.hooks(session);
+    route.chain.response(&mut cx, head).await?;
+    let count = body.len();
+    for (place, piece) in body.iter_mut().enumerate().filter(|_| !without_body) {
+        route.chain.response_body(&mut cx, piece, place + 1 == count)?;
+    }
+    if !head.headers.contains_key(header::CONTENT_LENGTH) && !without_body && !cx.session().is_http2() {
+        let _ = head.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! Answers on a disk: one file each, checked by checksums, whole or not there.
