@@ -87,6 +87,14 @@ impl<'a> BuildCx<'a> {
         http.make(ca)
     }
 
+    /// A client of this gateway itself, as anybody's request would be: a URL goes to the first listener that has TLS, or
+    /// has none, as its scheme says, whatever its host. With [`FetchLimits::largest`](crate::FetchLimits) 0 the body is
+    /// read and dropped. Before the gateway serves, there is no answer.
+    pub fn gateway(&self) -> Result<Http, ConfigError> {
+        let http = self.http.ok_or_else(|| ConfigError::at("", "this gateway makes no requests of its own"))?;
+        Ok(http.own())
+    }
+
     /// Has the access log hide the values of query parameters and header fields of this name, beside those that it
     /// always hides: where the configuration says that a secret is. A name needs a letter or a digit.
     pub fn redact(&mut self, name: &str) {

@@ -87,4 +87,19 @@ impl fmt::Debug for Http {
 pub trait MakeHttp: Send + Sync {
     /// A client that trusts the system's CAs, or those of a PEM file alone. The error carries no path.
     fn make(&self, ca: Option<&Path>) -> Result<Http, ConfigError>;
+
+    /// A client of the gateway itself.
+    fn own(&self) -> Http {
+        Http::new(Nobody)
+    }
+}
+
+/// Where there is no gateway to ask.
+struct Nobody;
+
+#[async_trait]
+impl Fetch for Nobody {
+    async fn fetch(&self, _: http::Request<Bytes>, _: FetchLimits) -> Result<http::Response<Bytes>, FetchError> {
+        Err(FetchError::Connect("there is no gateway to ask".to_owned()))
+    }
 }

@@ -41,8 +41,14 @@ pub trait Plugin: Send + Sync + Sized + 'static {
 
     /// What is asked of this plugin for routes that have no policy and for which the section has no `default:`. A
     /// plugin whose section alone has something to do on every route (a ban of clients) returns a policy here; a
-    /// route that says `off` is left alone. Default: nothing, and such a route has no link in its chain.
+    /// route that says `off` is left alone, but for [`always`](Plugin::always). Default: nothing, and such a route has no link in its chain.
     fn everywhere(&self) -> Option<Self::Policy> {
+        None
+    }
+
+    /// What is asked of this plugin even for routes that say `off`: what one that guards others by what it removes must
+    /// not leave out anywhere. Default: nothing.
+    fn always(&self) -> Option<Self::Policy> {
         None
     }
 

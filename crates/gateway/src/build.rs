@@ -294,7 +294,10 @@ impl Builder<'_> {
         }
         for section in self.sections {
             let link = match spec.policies.get(section.name).or(section.default.as_ref()) {
-                Some(policy) if is_off(policy) => continue,
+                Some(policy) if is_off(policy) => match section.plugin.always(&route) {
+                    Some(link) => link,
+                    None => continue,
+                },
                 Some(policy) => {
                     policies.push((section.name, policy.clone()));
                     section.plugin.link(policy, &route)

@@ -27,6 +27,7 @@ pub(crate) trait BuiltPlugin: Send + Sync {
     fn link(&self, policy: &RawConfig, route: &Route) -> Result<Box<dyn Link>, ConfigErrors>;
     /// Its link for a route that asks nothing of it; `None` where it has nothing to do there.
     fn everywhere(&self, route: &Route) -> Option<Result<Box<dyn Link>, ConfigErrors>>;
+    fn always(&self, route: &Route) -> Option<Result<Box<dyn Link>, ConfigErrors>>;
     fn endpoints(&self) -> Vec<EndpointOffer>;
     fn admin(&self) -> Option<Arc<dyn Admin>>;
     /// Relative to the plugin's section.
@@ -82,6 +83,15 @@ impl<P: Plugin> PluginKind for Kind<P> {
 
 struct Built<P>(P);
 
+impl<P: Plugin> Built<P> {
+    /// For a policy that stands nowhere in the configuration.
+    fn unsaid(&self, policy: P::Policy, route: &Route) -> Result<Box<dyn Link>, ConfigErrors> {
+        let nowhere = RawConfig::empty(ConfigPath::root().key(P::NAME));
+        let handler = contained(&nowhere, || self.0.handler(policy, route))?;
+        Ok(Box::new(handler))
+    }
+}
+
 impl<P: Plugin> BuiltPlugin for Built<P> {
     fn link(&self, policy: &RawConfig, route: &Route) -> Result<Box<dyn Link>, ConfigErrors> {
         let typed = policy.read::<P::Policy>()?;
@@ -90,10 +100,11 @@ impl<P: Plugin> BuiltPlugin for Built<P> {
     }
 
     fn everywhere(&self, route: &Route) -> Option<Result<Box<dyn Link>, ConfigErrors>> {
-        let policy = self.0.everywhere()?;
-        let nowhere = RawConfig::empty(ConfigPath::root().key(P::NAME));
-        let handler = contained(&nowhere, || self.0.handler(policy, route));
-        Some(handler.map(|handler| Box::new(handler) as Box<dyn Link>))
+        self.0.everywhere().map(|policy| self.unsaid(policy, route))
+    }
+
+    fn always(&self, route: &Route) -> Option<Result<Box<dyn Link>, ConfigErrors>> {
+        self.0.always().map(|policy| self.unsaid(policy, route))
     }
 
     fn endpoints(&self) -> Vec<EndpointOffer> {

@@ -1,6 +1,6 @@
 //! A gateway that serves: addresses, reload, shutdown.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,6 +21,7 @@ use crate::build::{Built, Parts, Purpose};
 use crate::events::ListenerEvents;
 use crate::gateway::load;
 use crate::generation::Generation;
+use crate::outbound::Door;
 use crate::proxy::Proxy;
 use crate::shared::{FIRST_RESOLUTION, Shared};
 use crate::source::{BadConfig, ConfigSource};
@@ -77,6 +78,7 @@ impl Running {
             addresses.push((name, listener.local_addr().clone()));
             server.serve(listener, app.clone());
         }
+        parts.outbound.opened(doors(&generation, &addresses));
         let admin = admin.map(|listener| {
             let address = listener.local_addr().clone();
             let server = Server::new(Arc::new(()));
@@ -319,6 +321,21 @@ fn application(shared: &Arc<Shared>) -> Arc<HttpProxy<Proxy>> {
     let mut app = HttpProxy::new(Proxy(shared.clone()), Arc::new(conf));
     app.handle_init_modules();
     Arc::new(app)
+}
+
+/// Where the gateway can ask itself: what isn't bound to one address is asked on loopback.
+fn doors(generation: &Generation, addresses: &[(String, BoundAddr)]) -> Vec<Door> {
+    let configs = generation.settings.listeners.iter().zip(addresses);
+    let doors = configs.filter(|(config, _)| config.tls.is_some() || config.redirect_https.is_none());
+    doors
+        .filter_map(|(config, (_, bound))| {
+            let mut address = bound.tcp()?;
+            if address.ip().is_unspecified() {
+                address.set_ip(Ipv4Addr::LOCALHOST.into());
+            }
+            Some(Door { tls: config.tls.is_some(), address })
+        })
+        .collect()
 }
 
 /// Binds every listener, or none: all addresses that can't be had are reported.

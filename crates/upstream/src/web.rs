@@ -94,6 +94,33 @@ impl Web {
         tokio::time::timeout(within, self.ask_all(request, trust, within, most)).await.unwrap_or_else(|_| Err(late()))
     }
 
+    /// The same at an address that is given, with nobody's certificate verified, for a server that is ourselves; with
+    /// `most` 0 the body is read and dropped.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn ask_at(
+        &self,
+        at: SocketAddr,
+        request: http::Request<Bytes>,
+        within: Duration,
+        most: usize,
+    ) -> Result<http::Response<Bytes>, ClientError> {
+        let late = || ClientError::Timeout("no answer in time".into());
+        let asked = async {
+            let site = Site::new(request.uri()).ok_or_else(|| ClientError::Protocol("not a URL".into()))?;
+            let head = head_of(&request, &site)?;
+            let mut peer = peer(&Site { port: at.port(), ..site }, at.ip(), None, within);
+            peer.options.verify_cert = false;
+            peer.options.verify_hostname = false;
+            peer.group_key = OWN_GROUP;
+            let body = Some(request.into_body()).filter(|body| !body.is_empty());
+            let answer = self.try_twice(&peer, &head, body.as_ref(), within).await?;
+            read(answer, within, most).await
+        };
+        tokio::time::timeout(within, asked).await.unwrap_or_else(|_| Err(late()))
+    }
+
     async fn ask_all(
         &self,
         request: http::Request<Bytes>,
@@ -106,9 +133,7 @@ impl Web {
         let addresses = self.addresses(&site).await?;
         let body = Some(request.into_body()).filter(|body| !body.is_empty());
         let answer = self.first(&site, &addresses, trust, (&head, body.as_ref()), within).await?;
-        let mut response = http::Response::new(Bytes::new());
-        *response.status_mut() = answer.head.status;
-        *response.headers_mut() = answer.head.headers.clone();
+        let mut response = head_only(&answer);
         *response.body_mut() = answer.whole(most, within).await?;
         Ok(response)
     }
@@ -195,6 +220,27 @@ impl std::fmt::Debug for Web {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Web")
     }
+}
+
+/// Connections that trust anybody are shared with nobody else's.
+const OWN_GROUP: u64 = u64::MAX;
+
+fn head_only(answer: &Answer) -> http::Response<Bytes> {
+    let mut response = http::Response::new(Bytes::new());
+    *response.status_mut() = answer.head.status;
+    *response.headers_mut() = answer.head.headers.clone();
+    response
+}
+
+async fn read(mut answer: Answer, within: Duration, most: usize) -> Result<http::Response<Bytes>, ClientError> {
+    let mut response = head_only(&answer);
+    if most > 0 {
+        *response.body_mut() = answer.whole(most, within).await?;
+        return Ok(response);
+    }
+    while answer.chunk().await?.is_some() {}
+    answer.done().await;
+    Ok(response)
 }
 
 fn unresolved(host: &str, error: &DnsError) -> ClientError {

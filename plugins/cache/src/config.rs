@@ -1,6 +1,8 @@
 //! The plugin's section, and what a route asks of it.
 
 mod policy;
+mod purge;
+mod warm;
 mod zone;
 
 use std::collections::BTreeMap;
@@ -9,6 +11,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use policy::*;
+pub use purge::*;
+pub use warm::*;
 pub use zone::*;
 
 /// The section.
@@ -17,4 +21,8 @@ pub use zone::*;
 pub struct Config {
     /// Where answers are kept, by name. A route names one with `zone`; without any there is one, called `main`.
     pub zones: BTreeMap<String, ZoneConfig>,
+    /// Other gateways that purge what this one purges. Default: none.
+    pub fleet: Option<FleetConfig>,
+    /// What is fetched before anybody asks for it. Default: nothing.
+    pub warm: Option<WarmConfig>,
 }

@@ -1,8 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+mod admin;
 pub mod config;
 mod purge;
 mod store;
+mod zones;
+mod warm;
 
 use tidegate_core::{BuildCx, ConfigErrors, Handler, Plugin, Route};
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cache;
 mod explain;
 mod routes;
 mod run;
@@ -20,7 +21,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done; for `run`: stopped after every request had ended
   1  for `run`: stopped before every request had ended (drain.timeout), or the gateway failed;
-     for `explain`: no route
+     for `explain`: no route; for `cache`: the gateway did not do it
   2  the configuration or the command line can't be used
 
 Signals of `run`:
@@ -52,6 +53,8 @@ enum Command {
     Explain(Explain),
     /// List the routes, in the order of the configuration, with what serves them.
     Routes(Config),
+    /// The cache of a gateway that runs: what is stored, purge, warm, explain. Asks its admin listener.
+    Cache(cache::Cache),
     /// Print the JSON Schema of the configuration, for editors: plugins included, doc comments as descriptions.
     Schema,
     /// Print a completion script. Example: tidegate completions bash > /etc/bash_completion.d/tidegate
@@ -124,6 +127,7 @@ pub(crate) fn main(gateway: Gateway) -> ExitCode {
         Command::Check(asked) => check(&gateway, &asked),
         Command::Explain(asked) => explain::explain(&gateway, &asked),
         Command::Routes(config) => routes::routes(&gateway, &config.source()),
+        Command::Cache(asked) => cache::cache(&gateway, asked),
         Command::Schema => print(&format!("{:#}", gateway.schema())),
         Command::Completions { shell } => {
             let mut script = Vec::new();

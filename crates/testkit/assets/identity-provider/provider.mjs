@@ -19,6 +19,7 @@ const { default: Provider, errors } = await import(pathToFileURL(resolve('oidc-p
 const issuer = `http://127.0.0.1:${PORT}`;
 const SCOPES = 'read write';
 const FORMS = ['RS256', 'PS256', 'ES256', 'EdDSA', 'opaque'];
+const SITE = 'https://site.example/auth/login/op/callback';
 const ROLES = { root: ['admin'] };
 
 const jwk = (type, options, alg) => ({
@@ -60,6 +61,15 @@ const configuration = () => ({
     redirect_uris: ['https://app.example/callback'],
     token_endpoint_auth_method: 'client_secret_post',
   }, {
+    // A site whose gateway lets people log in here. `site-public` has no secret.
+    client_id: 'site',
+    client_secret: 'secret of the site: 100%',
+    redirect_uris: [SITE],
+  }, {
+    client_id: 'site-public',
+    redirect_uris: [SITE],
+    token_endpoint_auth_method: 'none',
+  }, {
     client_id: 'gateway',
     client_secret: 'secret-of-the-gateway',
     grant_types: [],
@@ -68,8 +78,15 @@ const configuration = () => ({
   }],
   cookies: { keys: ['a key that signs cookies'] },
   scopes: ['openid', ...SCOPES.split(' ')],
+  claims: { email: ['email', 'email_verified'], profile: ['name', 'groups'] },
   enabledJWA: { idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA'] },
-  findAccount: (context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+  findAccount: (context, id) => ({
+    accountId: id,
+    claims: () => ({
+      sub: id, name: `${id} of the provider`, email: `${id}@mail.test`, email_verified: id !== 'eve',
+      groups: ROLES[id] ?? ['user'],
+    }),
+  }),
   // Of people. Programs have the scopes that they asked for, and no roles.
   extraTokenClaims: (context, token) => token.accountId && { roles: ROLES[token.accountId] ?? ['user'] },
   ttl: { AccessToken: 3600, ClientCredentials: 3600, Grant: 3600, IdToken: 3600, Interaction: 3600, Session: 3600 },

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use http::Method;
 
-use super::CALLBACK;
 use crate::{Answer, Call, Client, call};
 
 /// Follows redirects and fills in forms, until the application is called back.
@@ -22,9 +21,11 @@ impl Browser {
         Self { addr, cookies: BTreeMap::new() }
     }
 
-    /// Asks for a code, logging in as `user` and consenting to everything on the way.
-    pub(super) async fn authorize(mut self, question: &[(&str, &str)], user: &str) -> String {
-        let mut path = format!("/auth?{}", form(question));
+    /// Follows an application's question, logging in as `user` and consenting to everything on the way: where the
+    /// provider sends the browser back to.
+    pub(super) async fn follow(mut self, question: &str, user: &str) -> String {
+        let own = format!("http://{}", self.addr);
+        let mut path = question.strip_prefix(&own).unwrap_or(question).to_owned();
         for _ in 0..MOST_STEPS {
             let page = self.send(call(Method::GET, &path)).await;
             let answer = match page.status {
@@ -32,10 +33,11 @@ impl Browser {
                 _ => page,
             };
             let location = answer.header("location").unwrap_or_else(|| panic!("no way on from {path}: {answer:#?}"));
-            if let Some(query) = location.strip_prefix(CALLBACK) {
-                return code(query);
-            }
-            path = location.strip_prefix(&format!("http://{}", self.addr)).unwrap_or(location).to_owned();
+            path = match location.strip_prefix(&own) {
+                Some(path) => path.to_owned(),
+                None if location.starts_with('/') => location.to_owned(),
+                None => return location.to_owned(),
+            };
         }
         panic!("the login leads nowhere: {path}");
     }
@@ -67,9 +69,11 @@ impl Browser {
     }
 }
 
-fn code(query: &str) -> String {
-    let code = query.trim_start_matches('?').split('&').find_map(|pair| pair.strip_prefix("code="));
-    code.unwrap_or_else(|| panic!("no code: {query}")).to_owned()
+/// The code of an answer.
+pub(super) fn code(back: &str) -> String {
+    let query = back.split_once('?').map_or("", |(_, query)| query);
+    let code = query.split('&').find_map(|pair| pair.strip_prefix("code="));
+    code.unwrap_or_else(|| panic!("no code: {back}")).to_owned()
 }
 
 /// Fields as a form sends them.

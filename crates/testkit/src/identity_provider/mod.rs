@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use self::browser::{Browser, form};
+use self::browser::{Browser, code, form};
 use crate::process::{Program, ProgramBuilder, Signal, program};
 use crate::{Answer, Client, call};
 
@@ -43,6 +43,13 @@ impl IdentityProvider {
     /// The client that may ask about tokens (RFC 7662), and its secret.
     pub const GATEWAY: (&str, &str) = ("gateway", "secret-of-the-gateway");
 
+    /// The client of a site that people log in to with this provider, and its secret. Its redirect URI is
+    /// `https://site.example/auth/login/op/callback`.
+    pub const SITE: (&str, &str) = ("site", "secret of the site: 100%");
+
+    /// The same without a secret.
+    pub const SITE_PUBLIC: &str = "site-public";
+
     /// Its name: what `iss` says, and where its metadata are.
     pub fn issuer(&self) -> String {
         format!("http://{}", self.addr())
@@ -61,6 +68,12 @@ impl IdentityProvider {
     /// Where it is asked about tokens.
     pub fn introspection_url(&self) -> String {
         format!("{}/token/introspection", self.issuer())
+    }
+
+    /// Follows an application's question (an authorization request, by its URL) as a browser would, logs in as `user`, and
+    /// consents to everything: where the provider sends the browser back to.
+    pub async fn follow(&self, question: &str, user: &str) -> String {
+        Browser::new(self.addr()).follow(question, user).await
     }
 
     /// Lets `user` log in to the application, as a browser would: by the authorization code flow with PKCE.
@@ -222,7 +235,7 @@ impl<'a> TokenRequest<'a> {
             ("code_challenge", CHALLENGE),
             ("code_challenge_method", "S256"),
         ];
-        let code = Browser::new(self.provider.addr()).authorize(&question, user).await;
+        let code = code(&self.provider.follow(&format!("/auth?{}", form(&question)), user).await);
         let grant = [
             ("grant_type", "authorization_code"),
             ("code", &code),

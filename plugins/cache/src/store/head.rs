@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use tidegate_core::cache::engine::{CacheMeta, HashBinary};
-use tidegate_core::{HeaderMap, ResponseHeader, StatusCode};
+use tidegate_core::{Bytes, HeaderMap, HeaderValue, ResponseHeader, StatusCode, header};
 
 /// A stored answer's head. Never changed: an answer that is confirmed gets another one.
 ///
@@ -33,7 +33,7 @@ impl Head {
     pub(crate) fn of(meta: &CacheMeta) -> Self {
         Self {
             status: meta.response_header().status,
-            headers: meta.headers().clone(),
+            headers: packed(meta.headers()),
             asked: meta.updated(),
             born: meta.epoch(),
             fresh_until: meta.fresh_until(),
@@ -55,4 +55,51 @@ impl Head {
         }
         meta
     }
+
+    /// How long the body is, if the head says so.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+    }
+
+    /// How much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        // The table is of a power of two of places of four bytes, filled to three quarters; each field has a bucket.
+        let places = (self.headers.keys_len() * 4 / 3 + 1).next_power_of_two().max(8);
+        let table = places * 4 + places / 4 * 3 * BUCKET;
+        let more = (self.headers.len() - self.headers.keys_len()).next_power_of_two() * MORE;
+        let names: usize = self.headers.keys().map(|name| name_bytes(name)).sum();
+        let values: usize = self.headers.values().map(HeaderValue::len).sum();
+        size_of::<Self>() + table + more + names + values + SHARED
+    }
+}
+
+/// One field in the table of `http`.
+const BUCKET: usize = 104;
+/// One more value of a field there.
+const MORE: usize = 72;
+/// What `bytes` keeps beside a buffer that several share.
+const SHARED: usize = 40;
+
+/// A name that isn't one of the well-known is in a buffer of its own.
+fn name_bytes(name: &tidegate_core::HeaderName) -> usize {
+    name.as_str().len()
+}
+
+/// The same fields in one buffer: those that come from a connection would keep alive all that was read with them.
+fn packed(headers: &HeaderMap) -> HeaderMap {
+    let total = headers.values().map(HeaderValue::len).sum();
+    let mut buffer = Vec::with_capacity(total);
+    headers.values().for_each(|value| buffer.extend_from_slice(value.as_bytes()));
+    let buffer = Bytes::from(buffer);
+    let mut packed = HeaderMap::with_capacity(headers.keys_len());
+    let mut at = 0;
+    for (name, value) in headers {
+        let own = buffer.slice(at..at + value.len());
+        at += value.len();
+        // What has been a value once is one again.
+        let Ok(mut own) = HeaderValue::from_maybe_shared(own) else { continue };
+        own.set_sensitive(value.is_sensitive());
+        packed.append(name.clone(), own);
+    }
+    packed
 }

@@ -1,6 +1,6 @@
 //! Where in a store an answer is.
 
-use tidegate_core::cache::engine::{CacheHashKey, CacheKey as EngineKey, HashBinary};
+use tidegate_core::cache::engine::{CacheHashKey, HashBinary};
 
 /// A key's hash and, where answers vary, which variant. The first answer to a key is in the slot without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,7 +11,7 @@ pub(crate) struct Slot {
 
 impl Slot {
     /// As Pingora names it.
-    pub(crate) fn of(key: &EngineKey) -> Self {
+    pub(crate) fn of(key: &impl CacheHashKey) -> Self {
         Self { key: key.primary_bin(), variant: key.variance_bin() }
     }
 }

@@ -1,0 +1,123 @@
+//! What a purge is about.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One purge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mark {
+    /// Which stored answers.
+    pub(crate) target: Target,
+    /// Whether they may still be used as stale ones.
+    #[serde(default)]
+    pub(crate) soft: bool,
+}
+
+/// Which stored answers a purge is about. Hosts are in lower case, and a port is there only if it isn't the scheme's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Target {
+    /// All of the zone.
+    All,
+    /// All of one host, by every scheme and port.
+    Host(Box<str>),
+    /// All whose URL begins with this: `https://shop.example/img/`.
+    Prefix(Box<str>),
+    /// All variants of one URL. The order of its query doesn't matter.
+    Url(Box<str>),
+    /// All that the upstream has given this tag (`Cache-Tag`, `Surrogate-Key`).
+    Tag(Box<str>),
+}
+
+/// Longest text of a target, in bytes.
+pub(crate) const LONGEST: usize = 8 * 1024;
+
+impl Target {
+    /// The kind in one letter, so that no two kinds share a text.
+    pub(super) fn kind(&self) -> u8 {
+        match self {
+            Self::All => b'a',
+            Self::Host(_) => b'h',
+            Self::Prefix(_) => b'p',
+            Self::Url(_) => b'u',
+            Self::Tag(_) => b't',
+        }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::All => "",
+            Self::Host(text) | Self::Prefix(text) | Self::Url(text) | Self::Tag(text) => text,
+        }
+    }
+
+    /// A URL's target; the error says what is wrong with it.
+    pub(crate) fn url(url: &str) -> Result<Self, &'static str> {
+        let (origin, path) = split(url)?;
+        Ok(Self::Url(super::labels::url(&origin, path).into()))
+    }
+
+    /// A prefix's.
+    pub(crate) fn prefix(prefix: &str) -> Result<Self, &'static str> {
+        let (origin, path) = split(prefix)?;
+        match path.contains('?') {
+            true => Err("a prefix ends before the query"),
+            false => Ok(Self::Prefix([&*origin, path].concat().into())),
+        }
+    }
+
+    /// A host's.
+    pub(crate) fn host(host: &str) -> Result<Self, &'static str> {
+        match host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) || host.len() > 255 {
+            true => Err("a host is a name or an address, without scheme, port and path"),
+            false => Ok(Self::Host(host.to_ascii_lowercase().into())),
+        }
+    }
+
+    /// A tag's.
+    pub(crate) fn tag(tag: &str) -> Result<Self, &'static str> {
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b',';
+        match !tag.is_empty() && tag.len() <= 1024 && tag.bytes().all(plain) {
+            true => Ok(Self::Tag(tag.into())),
+            false => Err("a tag is 1 to 1,024 visible characters, without commas"),
+        }
+    }
+}
+
+/// The origin, normalised, and the rest of a URL.
+fn split(url: &str) -> Result<(String, &str), &'static str> {
+    const SHAPE: &str = "a URL has a scheme, a host and a path: https://shop.example/a";
+    if url.len() > LONGEST {
+        return Err("a URL has at most 8,192 bytes");
+    }
+    let (scheme, rest) = url.split_once("://").ok_or(SHAPE)?;
+    let scheme = scheme.to_ascii_lowercase();
+    if !matches!(&*scheme, "http" | "https") {
+        return Err("a URL begins with http:// or https://");
+    }
+    let at = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(at);
+    if authority.is_empty() || authority.contains(['@', '#', ' ']) || path.contains(['#', ' ']) {
+        return Err(SHAPE);
+    }
+    let authority = authority.to_ascii_lowercase();
+    let port = if scheme == "https" { ":443" } else { ":80" };
+    let authority = authority.strip_suffix(port).unwrap_or(&authority);
+    let path = if path.is_empty() { "/" } else { path };
+    Ok((format!("{scheme}://{authority}"), path))
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.target {
+            Target::All => "all",
+            Target::Host(_) => "host",
+            Target::Prefix(_) => "prefix",
+            Target::Url(_) => "url",
+            Target::Tag(_) => "tag",
+        };
+        write!(f, "{}{kind} {}", if self.soft { "soft " } else { "" }, self.target.text())
+    }
+}

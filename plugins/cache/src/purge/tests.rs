@@ -1,0 +1,227 @@
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use proptest::prelude::*;
+use tidegate_core::cache::CacheKey;
+use tidegate_core::{HeaderMap, HeaderValue};
+
+use super::*;
+
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+/// A key as `crate::key` makes it.
+fn key(scheme: &str, host: &str, port: &str, path: &str, query: &str) -> CacheKey {
+    let parts = ["1", scheme, host, port, "GET", path, query];
+    parts.iter().fold(CacheKey::new(), |key, part| key.part(part.as_bytes()))
+}
+
+fn shop(path: &str, query: &str) -> CacheKey {
+    key("https", "shop.example", "443", path, query)
+}
+
+fn verdict(marks: &Marks, key: &CacheKey, asked: SystemTime) -> Verdict {
+    marks.verdict(key.as_bytes(), &HeaderMap::new(), asked)
+}
+
+fn hard(target: Target) -> Mark {
+    Mark { target, soft: false }
+}
+
+#[test]
+fn a_url_is_purged_with_all_its_variants_and_no_other_is() {
+    let marks = Marks::new();
+    marks.add(&hard(Target::url("https://SHOP.example:443/a?y=2&x=1").unwrap()), at(10)).unwrap();
+    let mut german = shop("/a", "x=1&y=2");
+    german.push(b"accept-language: de");
+    assert_eq!(verdict(&marks, &german, at(10)), Verdict::Gone);
+    for other in [
+        shop("/a", ""),
+        shop("/a", "x=1"),
+        shop("/b", "x=1&y=2"),
+        key("http", "shop.example", "80", "/a", "x=1&y=2"),
+        key("https", "shop.example", "8443", "/a", "x=1&y=2"),
+        key("https", "www.shop.example", "443", "/a", "x=1&y=2"),
+    ] {
+        assert_eq!(verdict(&marks, &other, at(9)), Verdict::Good, "{other:?}");
+    }
+}
+
+#[test]
+fn prefixes_hosts_and_all() {
+    for (target, hit, missed) in [
+        (Target::prefix("https://shop.example/img/").unwrap(), shop("/img/a.png", "v=1"), shop("/image", "")),
+        (Target::host("Shop.Example").unwrap(), shop("/", ""), key("https", "b.example", "443", "/", "")),
+    ] {
+        let marks = Marks::new();
+        marks.add(&hard(target), at(10)).unwrap();
+        assert_eq!(verdict(&marks, &hit, at(9)), Verdict::Gone);
+        assert_eq!(verdict(&marks, &missed, at(9)), Verdict::Good);
+    }
+    let marks = Marks::new();
+    marks.add(&hard(Target::All), at(10)).unwrap();
+    assert_eq!(verdict(&marks, &shop("/", ""), at(10)), Verdict::Gone);
+    assert_eq!(verdict(&marks, &shop("/", ""), at(11)), Verdict::Good);
+}
+
+#[test]
+fn tags_of_both_fields_are_known() {
+    let marks = Marks::new();
+    marks.add(&hard(Target::tag("product-7").unwrap()), at(10)).unwrap();
+    for (name, value, gone) in [
+        ("cache-tag", "home, product-7", true),
+        ("surrogate-key", "product-7 home", true),
+        ("surrogate-key", "product-70", false),
+        ("etag", "product-7", false),
+    ] {
+        let headers = HeaderMap::from_iter([(name.parse().unwrap(), HeaderValue::from_static(value))]);
+        let found = marks.verdict(shop("/", "").as_bytes(), &headers, at(5));
+        assert_eq!(found == Verdict::Gone, gone, "{name}: {value}");
+    }
+}
+
+#[test]
+fn what_is_stored_after_a_purge_stays_even_if_the_clock_stands_or_goes_back() {
+    let marks = Marks::new();
+    let before = marks.asked(at(10));
+    marks.add(&hard(Target::All), at(10)).unwrap();
+    let after = marks.asked(at(10));
+    let earlier = marks.asked(at(3));
+    assert_eq!(verdict(&marks, &shop("/", ""), before), Verdict::Gone);
+    assert_eq!(verdict(&marks, &shop("/", ""), after), Verdict::Good);
+    assert_eq!(verdict(&marks, &shop("/", ""), earlier), Verdict::Good);
+    // And the next purge hits all of them, though the clock still stands.
+    marks.add(&hard(Target::All), at(3)).unwrap();
+    assert_eq!(verdict(&marks, &shop("/", ""), after), Verdict::Gone);
+}
+
+#[test]
+fn a_soft_purge_ends_freshness_and_a_hard_one_wins_over_it() {
+    let marks = Marks::new();
+    let target = Target::url("https://shop.example/").unwrap();
+    marks.add(&Mark { target: target.clone(), soft: true }, at(10)).unwrap();
+    assert_eq!(verdict(&marks, &shop("/", ""), at(9)), Verdict::ExpiredAt(at(10)));
+    marks.add(&hard(target), at(11)).unwrap();
+    assert_eq!(verdict(&marks, &shop("/", ""), at(9)), Verdict::Gone);
+}
+
+#[test]
+fn each_purge_is_a_new_epoch() {
+    let marks = Marks::new();
+    let before = marks.epoch();
+    marks.invalidate("https://shop.example/", at(1));
+    assert_eq!(marks.epoch(), before + 1);
+}
+
+#[test]
+fn what_is_no_target_is_refused_with_its_reason() {
+    for url in ["", "shop.example/a", "ftp://a/b", "https:///a", "https://a b/", "https://u@a/", "https://a/#x"] {
+        assert!(Target::url(url).is_err(), "{url}");
+    }
+    assert!(Target::prefix("https://a/?x").is_err());
+    assert!(Target::host("a/b").is_err() && Target::host("").is_err());
+    assert!(Target::tag("").is_err() && Target::tag("a b").is_err() && Target::tag("a,b").is_err());
+}
+
+#[test]
+fn more_marks_than_are_kept_purge_more_and_never_less() {
+    let marks = Marks::new();
+    for n in 1..=200_001_u64 {
+        let target = Target::Tag(format!("t{n}").into());
+        marks.add(&hard(target), at(n)).unwrap();
+    }
+    assert!(marks.len() <= 100_002, "{}", marks.len());
+    let tagged = |n: u64| HeaderMap::from_iter([("cache-tag".parse().unwrap(), format!("t{n}").parse().unwrap())]);
+    for n in [1, 50_000, 150_000, 200_001] {
+        assert_eq!(marks.verdict(shop("/", "").as_bytes(), &tagged(n), at(n)), Verdict::Gone, "{n}");
+    }
+    assert_eq!(marks.verdict(shop("/", "").as_bytes(), &tagged(7), at(200_000)), Verdict::Good);
+}
+
+#[test]
+fn more_prefixes_than_are_kept_become_their_hosts() {
+    let marks = Marks::new();
+    for n in 0..1_001 {
+        marks.add(&hard(Target::prefix(&format!("https://shop.example/{n}/")).unwrap()), at(10)).unwrap();
+    }
+    assert_eq!(verdict(&marks, &shop("/1000/x", ""), at(9)), Verdict::Gone);
+}
+
+/// 100,000 answers of one tag: one mark, and each of them is gone.
+#[test]
+fn purging_a_tag_takes_one_mark_however_many_answers_have_it() {
+    let marks = Marks::new();
+    let headers = HeaderMap::from_iter([("cache-tag".parse().unwrap(), HeaderValue::from_static("sale"))]);
+    marks.add(&hard(Target::tag("sale").unwrap()), at(10)).unwrap();
+    assert_eq!(marks.len(), 1);
+    let gone = |n: u32| marks.verdict(shop(&format!("/{n}"), "").as_bytes(), &headers, at(9)) == Verdict::Gone;
+    assert!((0..100_000).all(gone));
+}
+
+#[test]
+fn marks_survive_a_restart_and_a_torn_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let marks = Marks::kept(folder.path(), at(1)).unwrap();
+    marks.add(&hard(Target::tag("a").unwrap()), at(10)).unwrap();
+    marks.invalidate("https://shop.example/x", at(11));
+    drop(marks);
+    let path = folder.path().join("purges");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend_from_slice(b"0123 {\"at\":");
+    std::fs::write(&path, &bytes).unwrap();
+
+    let marks = Marks::kept(folder.path(), at(20)).unwrap();
+    assert_eq!(marks.len(), 2);
+    assert_eq!(verdict(&marks, &shop("/x", ""), at(11)), Verdict::Gone);
+    assert_eq!(verdict(&marks, &shop("/y", ""), at(9)), Verdict::Good);
+    marks.add(&hard(Target::tag("b").unwrap()), at(21)).unwrap();
+    drop(marks);
+    assert_eq!(Marks::kept(folder.path(), at(30)).unwrap().len(), 3);
+}
+
+#[test]
+fn marks_that_can_not_be_read_purge_all_that_is_older() {
+    let folder = tempfile::tempdir().unwrap();
+    let marks = Marks::kept(folder.path(), at(1)).unwrap();
+    marks.add(&hard(Target::tag("a").unwrap()), at(10)).unwrap();
+    drop(marks);
+    let path = folder.path().join("purges");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[30] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let marks = Marks::kept(folder.path(), at(20)).unwrap();
+    assert_eq!(verdict(&marks, &shop("/y", ""), at(19)), Verdict::Gone);
+    assert_eq!(verdict(&marks, &shop("/y", ""), at(21)), Verdict::Good);
+}
+
+proptest! {
+    /// Nothing that anybody sends as a key, a header or a purge makes it panic.
+    #[test]
+    fn any_bytes_are_judged(key in proptest::collection::vec(any::<u8>(), 0..200), url in ".{0,80}") {
+        let marks = Marks::new();
+        marks.invalidate(&url, at(1));
+        let _ = Target::prefix(&url).map(|target| marks.add(&hard(target), at(2)));
+        marks.verdict(&key, &HeaderMap::new(), at(0));
+    }
+
+    /// A purge hits what was asked for at its time or before, and nothing that was asked for later.
+    #[test]
+    fn purges_and_requests_are_told_apart_in_their_order(steps in proptest::collection::vec((any::<bool>(), 0_u64..5), 1..60)) {
+        let marks = Marks::new();
+        let mut stored: Vec<(SystemTime, bool)> = Vec::new();
+        for (purge, clock) in steps {
+            if purge {
+                marks.add(&hard(Target::All), at(clock)).unwrap();
+                stored.iter_mut().for_each(|(_, purged)| *purged = true);
+            } else {
+                stored.push((marks.asked(at(clock)), false));
+            }
+        }
+        for (asked, purged) in stored {
+            let expected = if purged { Verdict::Gone } else { Verdict::Good };
+            prop_assert_eq!(verdict(&marks, &shop("/", ""), asked), expected);
+        }
+    }
+}
