@@ -77,9 +77,10 @@ lock: ## after a change of dependencies: the lock files of examples follow the w
 
 bench: ## what it costs: per plugin and hook, per route and limit, beside bare Pingora, nginx, HAProxy and Envoy
 	@scripts/need bench
-	$(CARGO) bench --locked -p tidegate-benches -p tidegate-ratelimit -p tidegate-auth
+	$(CARGO) bench --locked -p tidegate-benches -p tidegate-ratelimit -p tidegate-auth -p tidegate-compress -p tidegate-cache
 	$(CARGO) build --release --locked -p tidegate-bin -p tidegate-benches
 	python3 benches/compare/compare.py --callgrind --bin $(CARGO_TARGET_DIR)/release
+	python3 benches/compare/cached.py --bin $(CARGO_TARGET_DIR)/release
 	python3 benches/compare/store.py --bin $(CARGO_TARGET_DIR)/release
 	python3 benches/compare/balance.py --bin $(CARGO_TARGET_DIR)/release
 	python3 benches/compare/logins.py --bin $(CARGO_TARGET_DIR)/release
@@ -91,4 +92,4 @@ soak: ## a reload every 100 ms for 30 s under load, and 1 GiB each way: no error
 	TIDEGATE_STREAM_MIB=1024 $(CARGO) test --release --locked -p tidegate-tests --test process memory
 
 fuzz: ## each parser for a minute; needs cargo-fuzz and a nightly toolchain
-	cd fuzz && for target in head path config template token; do $(CARGO) +nightly fuzz run $$target -- -max_total_time=60; done
+	cd fuzz && for target in $$(cd fuzz_targets && ls | sed 's/\.rs$$//'); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=60; done

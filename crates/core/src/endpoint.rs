@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 
-use crate::{ConfigErrors, Cx, RawConfig, Reply, Result, Route};
+use crate::{Asked, ConfigErrors, Cx, RawConfig, Reply, Result, Route};
 
 /// Answers requests by itself: files, redirects, a token service. A plugin offers endpoints by name
 /// ([`Plugin::endpoints`](crate::Plugin::endpoints)); a route mounts one.
@@ -15,6 +15,12 @@ use crate::{ConfigErrors, Cx, RawConfig, Reply, Result, Route};
 pub trait Endpoint: Send + Sync {
     /// The answer. An error is a 500 with the cause in the log.
     async fn serve(&self, cx: &mut Cx<'_>) -> Result<Reply>;
+
+    /// What it would answer and why, in lines for a person: `tidegate explain` prints them. Nobody is to be contacted and
+    /// nothing to be counted.
+    fn explain(&self, _asked: &Asked<'_>) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 type Make<'a> = dyn Fn(&RawConfig, &Route) -> Result<Arc<dyn Endpoint>, ConfigErrors> + Send + Sync + 'a;

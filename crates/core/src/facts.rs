@@ -308,7 +308,9 @@ pub enum CacheStatus {
 /// What `Cache-Status` (RFC 9211) says beside [`CacheStatus`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cached {
-    /// How old the answer is that came from the cache.
+    /// When the upstream was asked, by the gateway's clock; again for each try.
+    pub asked: Option<SystemTime>,
+    /// How old the answer is that came from the cache, or how old it was when it came, where another cache has said so.
     pub age: Option<Duration>,
     /// For how many seconds it is fresh yet; below zero: since when it isn't.
     pub ttl: Option<i64>,

@@ -15,7 +15,7 @@ use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::{HttpPeer, Peer};
 use pingora_error::{Error, ErrorType};
 use pingora_http::{RequestHeader, ResponseHeader};
-use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, RangeType, Session};
 use tidegate_core::{AnsweredBy, Reply, StatusCode};
 
 use crate::admit::{admit, begin, renew};
@@ -81,7 +81,7 @@ impl ProxyHttp for Proxy {
     }
 
     fn cache_vary_filter(&self, stored: &CacheMeta, ctx: &mut Ctx, head: &RequestHeader) -> Option<HashBinary> {
-        cache::variance(ctx.0.as_deref()?, stored.headers(), head)
+        cache::variance(ctx.0.as_deref_mut()?, stored.headers(), head)
     }
 
     async fn cache_hit_filter(
@@ -97,6 +97,16 @@ impl ProxyHttp for Proxy {
 
     fn response_cache_filter(&self, session: &Session, head: &ResponseHeader, ctx: &mut Ctx) -> Fallible<RespCacheable> {
         Ok(cache::admit(session, exchange(ctx)?, head))
+    }
+
+    /// Asked for what is stored, and for what is about to be.
+    fn cache_not_modified_filter(&self, session: &Session, head: &ResponseHeader, _: &mut Ctx) -> Fallible<bool> {
+        Ok(cache::not_modified(session.req_header(), head))
+    }
+
+    /// The same for parts of it.
+    fn range_header_filter(&self, session: &mut Session, head: &mut ResponseHeader, _: &mut Ctx) -> RangeType {
+        cache::range(session.req_header(), head)
     }
 
     fn should_serve_stale(&self, _: &mut Session, ctx: &mut Ctx, error: Option<&Error>) -> bool {
@@ -209,12 +219,13 @@ impl ProxyHttp for Proxy {
     /// Where gRPC says how a call ended. HTTP/1.1 has none here.
     fn upstream_response_trailer_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         trailers: &mut HeaderMap,
         ctx: &mut Ctx,
     ) -> Fallible<()> {
-        exchange(ctx)?.tries.trailers(trailers);
-        Ok(())
+        let exchange = exchange(ctx)?;
+        exchange.tries.trailers(trailers);
+        forward::ended_by_trailers(session, exchange)
     }
 
     /// Every answer that did not come from `respond`.

@@ -52,12 +52,16 @@ async fn prepare(
     exchange.response_seen = true;
     let (route, mut cx) = exchange.hooks(session);
     route.chain.response(&mut cx, &mut head).await?;
-    if let Payload::Whole(bytes) = &mut body {
-        route.chain.response_body(&mut cx, bytes, true)?;
-        // A plugin may have changed the length; we know it now, whatever the head says.
-        if !bodiless(head.status) {
-            let _ = head.insert_header(header::CONTENT_LENGTH, bytes.len());
+    match &mut body {
+        Payload::Whole(bytes) => {
+            route.chain.response_body(&mut cx, bytes, true)?;
+            // A plugin may have changed the length; we know it now, whatever the head says.
+            if !bodiless(head.status) {
+                let _ = head.insert_header(header::CONTENT_LENGTH, bytes.len());
+            }
         }
+        // And here it may have taken it away.
+        Payload::Stream(_) => frame(session, &mut head),
     }
     Ok((head, body))
 }
@@ -94,9 +98,7 @@ fn render(exchange: &Exchange, reply: Reply, session: &Session) -> (ResponseHead
         Payload::Whole(bytes) if !bodiless(status) => {
             let _ = head.insert_header(header::CONTENT_LENGTH, bytes.len());
         }
-        Payload::Stream(_) if chunks(session) && !headers.contains_key(header::CONTENT_LENGTH) => {
-            let _ = head.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
+        Payload::Stream(_) => frame(session, &mut head),
         _ => {}
     }
     let _ = head.insert_header(exchange.generation.request_ids.header(), request_id(exchange));
@@ -107,9 +109,11 @@ fn request_id(exchange: &Exchange) -> HeaderValue {
     exchange.request.facts.request_id.as_header().clone()
 }
 
-/// HTTP/1.0 knows no chunks, and HTTP/2 has its own framing.
-fn chunks(session: &Session) -> bool {
-    session.req_header().version == Version::HTTP_11
+/// A body without a length comes in chunks. HTTP/1.0 knows none, and HTTP/2 has its own framing.
+fn frame(session: &Session, head: &mut ResponseHeader) {
+    if session.req_header().version == Version::HTTP_11 && !head.headers.contains_key(header::CONTENT_LENGTH) {
+        let _ = head.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
 }
 
 fn new_head(status: StatusCode, size: usize) -> ResponseHeader {

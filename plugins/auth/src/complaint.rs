@@ -33,7 +33,7 @@ impl Complaints {
     }
 
     /// Whether one may be written now, and how many were not since the last.
-    fn due(&self) -> Option<u64> {
+    pub(crate) fn due(&self) -> Option<u64> {
         let passed = self.clock.now().saturating_duration_since(self.began);
         let now = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
         let next = self.next.load(Relaxed);

@@ -30,6 +30,8 @@ pub struct Auth {
     service: Option<Arc<TokenService>>,
     metrics: AuthMetrics,
     pages: Arc<Pages>,
+    /// Warnings about providers.
+    doubtful: ConfigErrors,
 }
 
 /// What providers are built with.
@@ -70,7 +72,8 @@ impl Plugin for Auth {
         let Some(shared) = shared else { return Err(errors) };
         let service = service.flatten();
         let pages = Arc::new(Pages::new(shared.clone(), &parts, service.clone()));
-        errors.into_result(Self { shared, decider, service, metrics, pages })
+        let doubtful = crate::providers::warnings(&config);
+        errors.into_result(Self { shared, decider, service, metrics, pages, doubtful })
     }
 
     fn handler(&self, policy: Policy, route: &Route) -> Result<RouteAuth, ConfigErrors> {
@@ -93,8 +96,15 @@ impl Plugin for Auth {
         (!self.shared.providers.is_empty()).then(Policy::public)
     }
 
+    /// A route that says `off` is as open as one without a policy, and as closed to fields that say who is asking.
+    fn always(&self) -> Option<Policy> {
+        self.everywhere()
+    }
+
     fn warnings(&self) -> ConfigErrors {
-        self.decider.warnings()
+        let mut found = self.doubtful.clone();
+        found.extend(self.decider.warnings());
+        found
     }
 
     fn admin(&self) -> Option<Arc<dyn Admin>> {
@@ -130,7 +140,8 @@ fn parts(config: &Config, metrics: &AuthMetrics, errors: &mut ConfigErrors, cx: 
     let keys = service.zip(store.as_ref()).map(|(service, store)| KeyRing::open(service, store, cx));
     let keys = errors.collect(keys.transpose().map_err(|e| e.under(&"service".into()))).flatten();
     let password = service.map(|service| service.password.clone()).unwrap_or_default();
-    let hashing = Hashing::build(&password, cx).map_err(|e| e.under(&"service.password".into()));
+    let place = service.map(|service| crate::store::place(&service.store, cx)).unwrap_or_default();
+    let hashing = Hashing::build(&password, &place, cx).map_err(|e| e.under(&"service.password".into()));
     let hashing = errors.collect(hashing);
     let (entries, max_age) = (config.cache.entries, config.cache.max_age.get());
     let cache = || TokenCache::new(entries, max_age).counted(metrics.cache.clone());

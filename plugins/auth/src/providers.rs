@@ -91,6 +91,16 @@ impl Providers {
     }
 }
 
+/// What is likely a mistake, though it can be checked. Relative to the section.
+pub(crate) fn warnings(config: &Config) -> ConfigErrors {
+    let mut found = ConfigErrors::new();
+    let tokens = config.providers.iter().enumerate().filter_map(|(index, one)| Some((index, one.jwt.as_ref()?)));
+    for (index, jwt) in tokens {
+        found.extend(crate::jwt::warnings(jwt).under(&ConfigPath::from("providers").index(index).key("jwt")));
+    }
+    found
+}
+
 /// One provider; errors are relative to it.
 fn build(provider: &ProviderConfig, config: &Config, parts: &Parts, cx: &mut BuildCx<'_>) -> Built {
     let [kind] = kinds(provider)[..] else {

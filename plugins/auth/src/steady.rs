@@ -62,9 +62,8 @@ mod tests {
     #[test]
     fn a_jump_ahead_counts_when_it_has_lasted() {
         let (steady, began, start) = (Steady::default(), Instant::now(), Millis(1_767_225_600_000));
-        let look = |after: Duration, jumped: Duration| {
-            steady.look(start.plus(after).plus(jumped), began + after).since(start)
-        };
+        let look =
+            |after: Duration, jumped: Duration| steady.look(start.plus(after).plus(jumped), began + after).since(start);
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         assert_eq!(look(minutes(0), Duration::ZERO), minutes(0));
         assert_eq!(look(minutes(9), minutes(1)), minutes(10), "as clocks are set all the time");

@@ -1,5 +1,6 @@
 //! The plugin's section, and what a route asks of it.
 
+mod disk;
 mod policy;
 mod purge;
 mod warm;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use disk::*;
 pub use policy::*;
 pub use purge::*;
 pub use warm::*;

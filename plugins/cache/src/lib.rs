@@ -1,23 +1,50 @@
 #![doc = include_str!("../README.md")]
 
 mod admin;
+mod admit;
+#[doc(hidden)]
+pub mod bench;
 pub mod config;
+mod control;
+mod handler;
+mod invalidate;
+mod judge;
+mod key;
+mod operate;
 mod purge;
+mod rules;
+mod status;
 mod store;
-mod zones;
+mod vary;
 mod warm;
+mod zones;
 
-use tidegate_core::{BuildCx, ConfigErrors, Handler, Plugin, Route};
+#[doc(hidden)]
+pub mod fuzz;
 
-use config::{Config, Policy};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidegate_core::{Admin, BuildCx, Clock, ConfigError, ConfigErrors, ConfigPath, Plugin, Route};
+
+use config::{Config, Policy, ZoneConfig};
+pub use handler::CacheRoute;
+use operate::{Operations, operate};
+use rules::Rules;
+use status::{Counters, Name};
+use store::StoreMetrics;
+use zones::ZoneHandle;
 
 /// The plugin; its section is `cache`. See the crate's own page for what it does.
-#[derive(Debug)]
-pub struct Cache;
+pub struct Cache {
+    zones: BTreeMap<String, Arc<ZoneHandle>>,
+    counters: Counters,
+    operations: Operations,
+    clock: Clock,
+}
 
-/// One route's share.
-#[derive(Debug)]
-pub struct CacheRoute;
+/// The zone of routes that name none.
+const MAIN: &str = "main";
 
 impl Plugin for Cache {
     const NAME: &'static str = "cache";
@@ -25,13 +52,60 @@ impl Plugin for Cache {
     type Policy = Policy;
     type Handler = CacheRoute;
 
-    fn build(_: Config, _: &mut BuildCx<'_>) -> Result<Self, ConfigErrors> {
-        Ok(Self)
+    fn build(mut config: Config, cx: &mut BuildCx<'_>) -> Result<Self, ConfigErrors> {
+        if config.zones.is_empty() {
+            config.zones.insert(MAIN.to_owned(), ZoneConfig::default());
+        }
+        let metrics = StoreMetrics::new(cx.metrics())?;
+        let mut errors = ConfigErrors::new();
+        let mut zones = BTreeMap::new();
+        for (name, zone) in &config.zones {
+            let at = ConfigPath::from("zones").key(name);
+            let opened = zones::open(name, zone, &metrics, cx).map_err(|error| error.under(&at));
+            zones.extend(errors.collect(opened).map(|zone| (name.clone(), zone)));
+        }
+        errors.into_result(())?;
+        let counters = Counters::new(cx.metrics())?;
+        let operations = operate(&config, &zones, cx)?;
+        Ok(Self { zones, counters, operations, clock: cx.clock().clone() })
     }
 
-    fn handler(&self, _: Policy, _: &Route) -> Result<CacheRoute, ConfigErrors> {
-        Ok(CacheRoute)
+    fn handler(&self, policy: Policy, route: &Route) -> Result<CacheRoute, ConfigErrors> {
+        let mut errors = ConfigErrors::new();
+        let zone_name = policy.zone.as_deref().unwrap_or(MAIN);
+        let zone = errors.collect(self.zone(zone_name));
+        let rules = errors.collect(Rules::build(&policy, route.name()));
+        let name = errors.collect(Name::parse(&policy.status_header));
+        let (Some(zone), Some(rules), Some(name)) = (zone, rules, name) else { return Err(errors) };
+        errors.into_result(CacheRoute {
+            rules,
+            zone,
+            lock_wait: policy.lock.timeout.get(),
+            name,
+            purge: policy.purge,
+            fleet: self.operations.fleets.get(zone_name).cloned(),
+            wanted: self.operations.wanted.clone(),
+            clock: self.clock.clone(),
+            counters: self.counters.zone(zone_name),
+        })
+    }
+
+    fn admin(&self) -> Option<Arc<dyn Admin>> {
+        Some(self.operations.pages.clone())
     }
 }
 
-impl Handler for CacheRoute {}
+impl Cache {
+    fn zone(&self, name: &str) -> Result<Arc<ZoneHandle>, ConfigError> {
+        self.zones.get(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = self.zones.keys().map(String::as_str).collect();
+            ConfigError::unknown("zone", "zone", name, &known)
+        })
+    }
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache").field("zones", &self.zones.keys()).finish_non_exhaustive()
+    }
+}

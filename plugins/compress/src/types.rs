@@ -15,7 +15,7 @@ struct Pattern {
 }
 
 /// What `default` stands for: texts, and those few others that are not compressed by themselves.
-pub(crate) const DEFAULT: [&str; 21] = [
+pub(crate) const DEFAULT: [&str; 20] = [
     "text/*",
     "application/json",
     "application/javascript",
@@ -24,7 +24,6 @@ pub(crate) const DEFAULT: [&str; 21] = [
     "application/*+xml",
     "application/wasm",
     "image/svg+xml",
-    "application/problem+json",
     "application/x-javascript",
     "application/x-ndjson",
     "application/graphql",
@@ -112,7 +111,8 @@ fn ends_with(text: &[u8], suffix: &str) -> bool {
 
 fn refused(pattern: &str) -> ConfigError {
     let message = format!("`{}` is not a media type", pattern.escape_debug());
-    ConfigError::at("", message).help("write one as `application/json`, `text/*` or `application/*+json`; `default` is the built-in list")
+    ConfigError::at("", message)
+        .help("write one as `application/json`, `text/*` or `application/*+json`; `default` is the built-in list")
 }
 
 #[cfg(test)]
@@ -163,7 +163,9 @@ mod tests {
         assert!(types(&["*/*"]).has(b"image/png") && !types(&["*/*"]).has(b"application/grpc"));
         assert!(types(&["application/vnd.*+json"]).has(b"application/VND.x+JSON"));
         assert!(!types(&["application/*+json"]).has(b"application/+json"), "a star is something");
-        assert!(types(&["text/event-stream"]).has(b"text/event-stream;x") && !types(&["text/*"]).has(b"text/event-stream"));
+        assert!(
+            types(&["text/event-stream"]).has(b"text/event-stream;x") && !types(&["text/*"]).has(b"text/event-stream")
+        );
         for bad in ["", "json", "text/", "/html", "*/html", "text/*a*b", "te xt/html", "text/html;q=1", "Default"] {
             assert!(Types::parse(&[bad.to_owned()]).is_err(), "{bad}");
         }

@@ -33,8 +33,8 @@ impl Coding {
     }
 }
 
-/// Those of `offered` that the client takes and likes at least as well as no coding; of two that it likes as well, the one
-/// that is offered first. A client that takes nothing at all gets the file as it is.
+/// Those of `offered` that the client takes and likes at least as well as no coding; of two that it likes as well, the
+/// one that is offered first. A client that takes nothing at all gets the file as it is.
 pub(crate) fn ranked(headers: &HeaderMap, offered: &[Coding]) -> Ranked {
     if offered.is_empty() || !headers.contains_key(header::ACCEPT_ENCODING) {
         return Ranked::new();

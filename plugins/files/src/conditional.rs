@@ -116,7 +116,8 @@ mod tests {
     }
 
     fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
-        let field = |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), value.parse().expect("a value"));
+        let field =
+            |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), value.parse().expect("a value"));
         let mut map = HeaderMap::new();
         fields.iter().map(field).for_each(|(name, value)| {
             map.append(name, value);

@@ -90,8 +90,8 @@ pub struct Folder {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CacheRule {
-    /// Which: a pattern without `/` is matched with the file's name, one with `/` with its whole path below `root`. `*` is
-    /// anything but `/`, `**` anything.
+    /// Which: a pattern without `/` is matched with the file's name, one with `/` with its whole path below `root`. `*`
+    /// is anything but `/`, `**` anything.
     pub path: String,
     /// The value, such as `public, max-age=31536000, immutable`.
     pub value: String,
@@ -146,8 +146,8 @@ pub enum Listing {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EtagOf {
-    /// Its length, its inode, and when it and its inode last changed, to the nanosecond: another one after every change,
-    /// and another one on every machine.
+    /// Its length, its inode, and when it and its inode last changed, to the nanosecond: another one after every
+    /// change, and another one on every machine.
     #[default]
     File,
     /// Its length and when it last changed: the same on all machines to which it was copied with its time. Two versions

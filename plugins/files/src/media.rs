@@ -37,7 +37,8 @@ impl Types {
             if extension.is_empty() || extension.contains(['/', '.']) {
                 errors.push(ConfigError::at(at.clone(), "not an extension such as `js`").about_key());
             }
-            given.extend(errors.collect(read(media).map_err(|error| error.under(&at))).map(|it| (extension.into(), it)));
+            given
+                .extend(errors.collect(read(media).map_err(|error| error.under(&at))).map(|it| (extension.into(), it)));
         }
         let other = read(&config.default_type).map_err(|error| error.under(&"default_type".into()));
         let Some(other) = errors.collect(other) else { return Err(errors) };

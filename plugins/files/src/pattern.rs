@@ -117,7 +117,9 @@ mod tests {
     #[test]
     fn what_a_dot_begins_is_hidden_but_for_well_known_at_the_top() {
         let hidden = hidden(&[], "hide");
-        for path in [".env", ".git/config", "a/.git/config", "a/.htpasswd", ".well-known/.x", "a/.well-known/x", "..;/a"] {
+        for path in
+            [".env", ".git/config", "a/.git/config", "a/.htpasswd", ".well-known/.x", "a/.well-known/x", "..;/a"]
+        {
             assert!(hidden.hides(path), "{path}");
         }
         for path in ["", "a", "a.b", "a./b", ".well-known", ".well-known/security.txt"] {
@@ -129,8 +131,16 @@ mod tests {
     #[test]
     fn a_pattern_hides_a_name_anywhere_or_a_path_and_all_below() {
         let hidden = hidden(&["*.map", "/private", "secrets/**/*.txt", "[ab]c"], "hide");
-        for path in ["app.js.map", "a/app.js.map", "x.map/y", "private", "private/a/b", "secrets/a.txt", "secrets/a/b.txt", "x/ac/y"]
-        {
+        for path in [
+            "app.js.map",
+            "a/app.js.map",
+            "x.map/y",
+            "private",
+            "private/a/b",
+            "secrets/a.txt",
+            "secrets/a/b.txt",
+            "x/ac/y",
+        ] {
             assert!(hidden.hides(path), "{path}");
         }
         for path in ["map", "a/private", "privat", "private2", "secrets/a.html", "a/secrets/a.txt", "app.js"] {

@@ -1,7 +1,8 @@
 //! A path of a URL as a place below the root.
 //!
 //! Decoded once, and refused where two readers could see two places in it: what is refused here needs no judgement of
-//! the file system. What isn't is a list of plain names, and the [root](crate::root) sees to it that even those stay beneath it.
+//! the file system. What isn't is a list of plain names, and the [root](crate::root) sees to it that even those stay
+//! beneath it.
 
 use percent_encoding::percent_decode_str;
 
@@ -119,9 +120,35 @@ mod tests {
     #[test]
     fn what_could_be_read_in_two_ways_is_no_place() {
         for below in [
-            "/..", "/../", "/.", "/a/..", "/a/./b", "/%2e%2e", "/%2e%2E/x", "/.%2e", "/%2e", "/..%2f", "/..%2Fetc", "/a%2fb",
-            "/\\..\\", "/..\\x", "/..%5cx", "/a%5C", "/%00", "/a%00.html", "/a%0d%0ab", "/%7f", "/%", "/%2", "/%zz", "/a%+1",
-            "/%c0%ae%c0%ae/", "/%c0%af", "/%ff", "/%e0%80%af", "/%c2%80",
+            "/..",
+            "/../",
+            "/.",
+            "/a/..",
+            "/a/./b",
+            "/%2e%2e",
+            "/%2e%2E/x",
+            "/.%2e",
+            "/%2e",
+            "/..%2f",
+            "/..%2Fetc",
+            "/a%2fb",
+            "/\\..\\",
+            "/..\\x",
+            "/..%5cx",
+            "/a%5C",
+            "/%00",
+            "/a%00.html",
+            "/a%0d%0ab",
+            "/%7f",
+            "/%",
+            "/%2",
+            "/%zz",
+            "/a%+1",
+            "/%c0%ae%c0%ae/",
+            "/%c0%af",
+            "/%ff",
+            "/%e0%80%af",
+            "/%c2%80",
         ] {
             assert!(matches!(place(below), Err(NoPlace::Bad(_))), "{below}: {:?}", place(below));
         }

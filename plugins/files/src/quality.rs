@@ -5,7 +5,8 @@ use tidegate_core::{HeaderMap, HeaderName};
 /// A weight in thousandths.
 pub(crate) type Weight = u16;
 
-/// The elements of a list field with their weights, parameters other than `q` left out. One whose weight is none is skipped.
+/// The elements of a list field with their weights, parameters other than `q` left out. One whose weight is none is
+/// skipped.
 pub(crate) fn weighted<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = (&'h str, Weight)> {
     let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).filter_map(element)
@@ -49,8 +50,10 @@ mod tests {
 
     #[test]
     fn weights_are_read_exactly() {
-        let all = "a, b;q=0.5 , c; Q=0.123;x=y,d;q=1.000,,e;q=0, f;q=1.001, g;q=2, h;q=.5, i;q=0.1234, j;v=1;q=0.9, k;q=";
-        let read: Vec<_> = weighted(&headers(all), &tidegate_core::header::ACCEPT).map(|(n, w)| format!("{n}{w}")).collect();
+        let all =
+            "a, b;q=0.5 , c; Q=0.123;x=y,d;q=1.000,,e;q=0, f;q=1.001, g;q=2, h;q=.5, i;q=0.1234, j;v=1;q=0.9, k;q=";
+        let read: Vec<_> =
+            weighted(&headers(all), &tidegate_core::header::ACCEPT).map(|(n, w)| format!("{n}{w}")).collect();
         assert_eq!(read, ["a1000", "b500", "c123", "d1000", "e0", "j900"]);
     }
 

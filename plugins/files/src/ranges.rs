@@ -35,8 +35,8 @@ pub enum Ranges {
 /// What a `Range` field asks for, where there are `length` bytes.
 ///
 /// Not heeded are other units than bytes, what is not well formed, more than [`MOST`] ranges, and ranges that overlap:
-/// these only cost us, and no client has a use for them (RFC 9110 section 17.15). Nothing is unsatisfiable of an empty file, for which
-/// there is no other answer than all of it.
+/// these only cost us, and no client has a use for them (RFC 9110 section 17.15). Nothing is unsatisfiable of an empty
+/// file, for which there is no other answer than all of it.
 pub fn ranges(field: &str, length: u64) -> Ranges {
     let Some(set) = of_bytes(field).filter(|_| length > 0) else { return Ranges::Whole };
     let (mut parts, mut specs) = (SmallVec::new(), 0);

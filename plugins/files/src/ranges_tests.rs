@@ -48,8 +48,23 @@ fn what_is_not_there_is_left_out_and_nothing_at_all_is_unsatisfiable() {
 #[test]
 fn what_is_not_well_formed_is_not_heeded() {
     for field in [
-        "", "bytes", "bytes=", "bytes=,", "bytes=-", "bytes=a-b", "bytes=1", "bytes=2-1", "bytes=1-2-3", "bytes=+1-2",
-        "bytes=1 -2", "bytes=1-2,x", "bytes = 1-2", "lines=1-2", "bytes=0x1-2", "bytes=--1", "bytes=1-2;3-4",
+        "",
+        "bytes",
+        "bytes=",
+        "bytes=,",
+        "bytes=-",
+        "bytes=a-b",
+        "bytes=1",
+        "bytes=2-1",
+        "bytes=1-2-3",
+        "bytes=+1-2",
+        "bytes=1 -2",
+        "bytes=1-2,x",
+        "bytes = 1-2",
+        "lines=1-2",
+        "bytes=0x1-2",
+        "bytes=--1",
+        "bytes=1-2;3-4",
         "bytes=\u{661}-\u{662}",
     ] {
         assert_eq!(ranges(field, 10), Ranges::Whole, "{field}");

@@ -1,8 +1,8 @@
 //! The folder itself: opened once, and nothing outside of it is ever opened.
 //!
-//! The kernel sees to that: `openat2` with `RESOLVE_BENEATH` fails on every step that would leave the folder, also on one
-//! that somebody makes by renaming while we look. Where there is no `openat2` (Linux before 5.6, some sandboxes), each
-//! name is opened by itself, and links are not followed.
+//! The kernel sees to that: `openat2` with `RESOLVE_BENEATH` fails on every step that would leave the folder, also on
+//! one that somebody makes by renaming while we look. Where there is no `openat2` (Linux before 5.6, some sandboxes),
+//! each name is opened by itself, and links are not followed.
 
 use std::fs::File;
 use std::io;
@@ -67,8 +67,8 @@ impl Root {
         symlinks == Symlinks::Beneath && matches!(self.way, Way::Steps)
     }
 
-    /// Opens what is at `path`: names joined by `/`, none of them `.` or `..`; empty for the folder itself. What it is, a
-    /// file or else, is for the caller to see. Never waits for the other end of a pipe.
+    /// Opens what is at `path`: names joined by `/`, none of them `.` or `..`; empty for the folder itself. What it is,
+    /// a file or else, is for the caller to see. Never waits for the other end of a pipe.
     pub(crate) fn file(&self, path: &str) -> Result<File, NotOpened> {
         let how = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let path = if path.is_empty() { "." } else { path };

@@ -67,8 +67,17 @@ fn links_are_never_followed_unless_they_stay_beneath() {
             assert_eq!(text(&root, path), followed, "{name}: {path}");
         }
         for path in [
-            "out", "out_and_in", "passwd", "absolute", "absolute_inside", "parent/secret", "slash/etc/passwd", "loop", "magic",
-            "cwd/Cargo.toml", "parent/root/a",
+            "out",
+            "out_and_in",
+            "passwd",
+            "absolute",
+            "absolute_inside",
+            "parent/secret",
+            "slash/etc/passwd",
+            "loop",
+            "magic",
+            "cwd/Cargo.toml",
+            "parent/root/a",
         ] {
             assert!(matches!(root.file(path), Err(NotOpened::NotThere)), "{name}: {path}");
         }
@@ -80,7 +89,9 @@ fn links_are_never_followed_unless_they_stay_beneath() {
 fn even_names_that_climb_do_not_leave_the_root() {
     let (_base, root) = base();
     for (name, root) in roots(&root) {
-        for path in ["..", "../secret", "sub/../../secret", "/etc/passwd", "../rootless/a", "a/../../secret", "sub/../.."] {
+        for path in
+            ["..", "../secret", "sub/../../secret", "/etc/passwd", "../rootless/a", "a/../../secret", "sub/../.."]
+        {
             assert!(text(&root, path).is_none(), "{name}: {path}");
         }
     }
@@ -115,8 +126,18 @@ enum Made {
 const NAMES: [&str; 5] = ["a", "b", "sub", "deep", "link"];
 /// Where links lead.
 const TARGETS: [&str; 12] = [
-    "..", "../..", "../secret", "../../secret", "/etc/passwd", "/", "a", "sub/../..", "sub/deep/../../../secret", "../root",
-    "link/../../secret", ".",
+    "..",
+    "../..",
+    "../secret",
+    "../../secret",
+    "/etc/passwd",
+    "/",
+    "a",
+    "sub/../..",
+    "sub/deep/../../../secret",
+    "../root",
+    "link/../../secret",
+    ".",
 ];
 
 fn made() -> impl Strategy<Value = Made> {

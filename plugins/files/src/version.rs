@@ -115,7 +115,11 @@ mod tests {
         ];
         for (index, other) in others.into_iter().enumerate() {
             assert_ne!(tag_of(other, None, EtagOf::File), tag, "{other:?}");
-            assert_eq!(tag_of(other, None, EtagOf::Time) == tag_of(VERSION, None, EtagOf::Time), index > 2, "{other:?}");
+            assert_eq!(
+                tag_of(other, None, EtagOf::Time) == tag_of(VERSION, None, EtagOf::Time),
+                index > 2,
+                "{other:?}"
+            );
         }
         assert_ne!(tag_of(VERSION, Some(Coding::Gz), EtagOf::File), tag);
         assert_ne!(tag_of(VERSION, Some(Coding::Gz), EtagOf::File), tag_of(VERSION, Some(Coding::Br), EtagOf::File));
@@ -126,7 +130,9 @@ mod tests {
         let last = |seconds: i64| {
             let version = Version { modified: (seconds, 999), ..VERSION };
             let now = UNIX_EPOCH + Duration::from_millis(5_000_500);
-            Validators::of(&version, None, EtagOf::File, now).last_modified().map(|it| it.to_str().expect("text").to_owned())
+            Validators::of(&version, None, EtagOf::File, now)
+                .last_modified()
+                .map(|it| it.to_str().expect("text").to_owned())
         };
         assert_eq!(last(1_000).as_deref(), Some("Thu, 01 Jan 1970 00:16:40 GMT"));
         assert_eq!(last(9_999).as_deref(), Some("Thu, 01 Jan 1970 01:23:20 GMT"));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::Method;
+use tidegate_core::config::{MethodError, parse_method};
 
 use crate::text::text_type;
 
@@ -12,15 +13,10 @@ use crate::text::text_type;
 pub struct MethodName(Method);
 
 impl FromStr for MethodName {
-    type Err = String;
+    type Err = MethodError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let upper = text.to_ascii_uppercase();
-        let is_known = |method: &str| KNOWN.iter().any(|known| known.as_str() == method);
-        if text != upper && is_known(&upper) {
-            return Err(format!("methods are case-sensitive; write `{upper}`"));
-        }
-        Method::from_bytes(text.as_bytes()).map(Self).map_err(|_| format!("`{text}` is not a method"))
+    fn from_str(text: &str) -> Result<Self, MethodError> {
+        parse_method(text).map(Self)
     }
 }
 
@@ -137,8 +133,9 @@ mod tests {
 
     #[test]
     fn lower_case_is_refused_with_its_remedy() {
-        assert_eq!("get".parse::<MethodName>(), Err("methods are case-sensitive; write `GET`".into()));
-        assert_eq!("G T".parse::<MethodName>(), Err("`G T` is not a method".into()));
+        let refused = |text: &str| text.parse::<MethodName>().expect_err(text).to_string();
+        assert_eq!(refused("get"), "methods are case-sensitive; write `GET`");
+        assert_eq!(refused("G T"), "`G T` is not a method");
         assert!("purge".parse::<MethodName>().is_ok(), "unknown methods may be of any case");
     }
 }

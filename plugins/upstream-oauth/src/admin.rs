@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tidegate_core::{Admin, AdminRequest, Method, Reply, StatusCode, async_trait, header};
 use tidegate_core::HeaderValue;
+use tidegate_core::{Admin, AdminRequest, Method, Reply, StatusCode, async_trait, header};
 
 use crate::client::Client;
 

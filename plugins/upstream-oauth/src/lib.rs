@@ -8,6 +8,9 @@ mod question;
 mod slot;
 mod token;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,7 +112,8 @@ impl Handler for UpstreamOauthRoute {
         let Some(Sent(noted)) = cx.extensions().get::<Sent>().cloned() else { return Ok(()) };
         // A later try goes with a later token.
         let token = self.client.at_once().unwrap_or(noted);
-        let value = token.value(&self.prefix).ok_or_else(|| Error::internal("a token can't stand in a header field"))?;
+        let value =
+            token.value(&self.prefix).ok_or_else(|| Error::internal("a token can't stand in a header field"))?;
         cx.extensions_mut().insert(Sent(token));
         Ok(head.insert_header(self.header.clone(), value)?)
     }
@@ -125,7 +129,9 @@ impl Handler for UpstreamOauthRoute {
 
     fn explain(&self, _: &Asked<'_>) -> Vec<String> {
         let (header, client) = (&self.header, self.client.name());
-        vec![format!("the upstream gets the token of the gateway's client `{client}` as `{header}`, never the client's own")]
+        vec![format!(
+            "the upstream gets the token of the gateway's client `{client}` as `{header}`, never the client's own"
+        )]
     }
 }
 
@@ -135,7 +141,8 @@ struct Sent(Arc<Token>);
 
 fn unavailable(wait: Duration) -> Reply {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    let reply = Reply::unavailable("upstream_token_unavailable", "the upstream can't be reached in the gateway's name now");
+    let reply =
+        Reply::unavailable("upstream_token_unavailable", "the upstream can't be reached in the gateway's name now");
     reply.header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
 }
 

@@ -33,7 +33,8 @@ impl Question {
         for (index, resource) in config.resource.iter().enumerate() {
             if !is_absolute(resource) {
                 let error = ConfigError::at(ConfigPath::from("resource").index(index), "not an absolute URI");
-                errors.push(error.help("write it like https://crm.example.com; for any other text there is `audience`"));
+                errors
+                    .push(error.help("write it like https://crm.example.com; for any other text there is `audience`"));
             }
         }
         let Some(url) = url else { return Err(errors) };
@@ -116,7 +117,8 @@ fn is_absolute(uri: &str) -> bool {
 
 /// The error never quotes the URL: it may have a password in it.
 fn target(url: &str) -> Result<Uri, ConfigError> {
-    let wrong = |message: &str| ConfigError::at("token_url", message).help("write it like https://login.example.com/token");
+    let wrong =
+        |message: &str| ConfigError::at("token_url", message).help("write it like https://login.example.com/token");
     let uri: Uri = url.parse().map_err(|_| wrong("not a URL"))?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.authority().is_none() {
         return Err(wrong("neither an http nor an https URL"));
@@ -151,7 +153,10 @@ mod tests {
     #[test]
     fn it_asks_as_the_rfcs_say() {
         let question = Question::build(&config(&[])).expect("built").request();
-        assert_eq!((question.method(), question.uri().to_string().as_str()), (&Method::POST, "https://login.test/token?x=1"));
+        assert_eq!(
+            (question.method(), question.uri().to_string().as_str()),
+            (&Method::POST, "https://login.test/token?x=1")
+        );
         assert_eq!(question.body(), "grant_type=client_credentials");
         // The example of RFC 6749 section 4.4.2.
         assert_eq!(question.headers()["authorization"], "Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3");

@@ -291,19 +291,20 @@ mod tests {
     #[test]
     fn a_401_causes_one_fetch_in_a_while_and_only_for_the_token_that_is_in_use() {
         let (slot, now) = (Slot::default(), Instant::now());
-        let land = || drop(slot.start().map(|flying| flying.arrived(token(now))));
-        land();
+        let land = || slot.start().map(|flying| flying.arrived(token(now)));
+        assert!(land().is_some());
         let first = slot.valid(now).expect("a token");
         assert!(slot.doubt(&first, now, EVERY));
         assert!(!slot.doubt(&first, now, EVERY), "on its way");
         assert!(slot.fresh(now).is_none() && slot.valid(now).is_some());
         assert_eq!(slot.wish(now), Wish::Coming);
-        land();
+        assert!(land().is_some());
         let second = slot.fresh(now).expect("a token");
         assert!(!slot.doubt(&first, now + EVERY, EVERY), "no longer in use");
         assert!(!slot.doubt(&second, now + EVERY - SECOND, EVERY), "too soon");
         assert!(slot.doubt(&second, now + EVERY, EVERY));
-        drop(slot.start().map(|flying| flying.failed("down", now + EVERY, |_| SECOND)));
+        let failed = slot.start().map(|flying| flying.failed("down", now + EVERY, |_| SECOND));
+        assert_eq!(failed, Some(Change::Failed));
         assert!(slot.fresh(now).is_some(), "better than nothing");
     }
 

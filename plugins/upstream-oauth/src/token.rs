@@ -115,7 +115,8 @@ fn life(says: Option<&Value>, otherwise: Duration) -> Result<Duration, Bad> {
 fn refused(status: u16, members: Option<&Map<String, Value>>) -> Bad {
     let name = members.and_then(|members| members.get("error")?.as_str());
     let is_word = |name: &&str| {
-        (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+        (1..=64).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
     };
     name.filter(is_word).map_or(Bad::Status(status), |name| Bad::Refused(status, name.into()))
 }
@@ -135,7 +136,8 @@ mod tests {
     }
 
     fn with(changes: Value) -> Result<Token, Bad> {
-        let mut answer = json!({ "access_token": "2YotnFZFEjr1zCsicMWpAA", "token_type": "example", "expires_in": 3600 });
+        let mut answer =
+            json!({ "access_token": "2YotnFZFEjr1zCsicMWpAA", "token_type": "example", "expires_in": 3600 });
         let (Some(members), Value::Object(changes)) = (answer.as_object_mut(), changes) else { panic!("objects") };
         members.insert("token_type".into(), "Bearer".into());
         members.extend(changes);
@@ -159,11 +161,10 @@ mod tests {
         let token = read_as(200, r#"{"access_token":"a","token_type":"bearer"}"#).expect("a token");
         assert_eq!(token.life(), LIFETIME);
         let value = |prefix| token.value(prefix).expect("a value");
-        assert_eq!((value("Bearer"), value(""), value("Token")), (
-            HeaderValue::from_static("Bearer a"),
-            HeaderValue::from_static("a"),
-            HeaderValue::from_static("Token a"),
-        ));
+        assert_eq!(
+            (value("Bearer"), value(""), value("Token")),
+            (HeaderValue::from_static("Bearer a"), HeaderValue::from_static("a"), HeaderValue::from_static("Token a"),)
+        );
     }
 
     #[test]

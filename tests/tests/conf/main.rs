@@ -5,14 +5,10 @@ mod support;
 use std::collections::BTreeMap;
 
 use http::Method;
-use tidegate::{ConfigSource, Gateway};
-use tidegate_auth::Auth;
-use tidegate_headers::Headers;
-use tidegate_ratelimit::RateLimit;
-use tidegate_routing::Routing;
+use tidegate::ConfigSource;
 use tidegate_testkit::{Client, H2Client, call, certs};
 
-use crate::support::{CameFrom, GRPC, HOST, folder, names, start};
+use crate::support::{CameFrom, GRPC, HOST, folder, names, start, tidegate};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_starts_and_listens_where_it_says() {
@@ -36,8 +32,7 @@ async fn whole_configurations_in_the_manual_are_good() {
             let yaml: String = block.lines().map(|line| line.get(indent..).unwrap_or("").to_owned() + "\n").collect();
             if yaml.contains("listeners:") {
                 found += 1;
-                let gateway =
-                    Gateway::new().router::<Routing>().plugin::<RateLimit>().plugin::<Auth>().plugin::<Headers>();
+                let gateway = tidegate();
                 gateway.check_strict(&ConfigSource::yaml(&*yaml)).unwrap_or_else(|error| panic!("{page}:\n{error}"));
             }
         }
@@ -79,7 +74,7 @@ async fn every_example_on_the_page_about_identities_is_good() {
                 whole.push_str(&format!("{section}: {default}\n"));
             }
         }
-        let gateway = Gateway::new().router::<Routing>().plugin::<RateLimit>().plugin::<Auth>().plugin::<Headers>();
+        let gateway = tidegate();
         gateway.check_strict(&ConfigSource::yaml(&*whole)).unwrap_or_else(|error| panic!("{error}\n{whole}"));
     }
 }

@@ -7,14 +7,26 @@ use http::Method;
 use tempfile::TempDir;
 use tidegate::{ConfigSource, Gateway, Running};
 use tidegate_auth::Auth;
+use tidegate_cache::Cache;
+use tidegate_compress::Compress;
+use tidegate_files::Files;
 use tidegate_headers::Headers;
 use tidegate_ratelimit::RateLimit;
 use tidegate_routing::Routing;
 use tidegate_testkit::{Answer, Call, Certs, Client, Upstream, call, certs, upstream};
+use tidegate_upstream_oauth::UpstreamOauth;
+use tidegate_validation::Validation;
 
 pub(crate) const HOST: &str = "app.test";
 /// The port of gRPC servers, which speak HTTP/2.
 pub(crate) const GRPC: u16 = 50051;
+
+/// All that the binary has, in its order.
+pub(crate) fn tidegate() -> Gateway {
+    let gateway = Gateway::new().router::<Routing>().plugin::<RateLimit>().plugin::<Auth>();
+    let gateway = gateway.plugin::<Validation>().plugin::<UpstreamOauth>().plugin::<Headers>();
+    gateway.plugin::<Cache>().plugin::<Compress>().plugin::<Files>()
+}
 
 /// A running example, with an upstream in place of each of its targets.
 pub(crate) struct Example {
@@ -115,7 +127,7 @@ async fn try_start(name: &str) -> Result<Example, String> {
     text = text.replace("\naccess_log: {", &format!("\naccess_log: {{ to: {{ file: {log:?} }},"));
     let path = folder.path().join("tidegate.yaml");
     std::fs::write(&path, &text).expect("written");
-    let gateway = Gateway::new().router::<Routing>().plugin::<RateLimit>().plugin::<Auth>().plugin::<Headers>();
+    let gateway = tidegate();
     let gateway = gateway.start(ConfigSource::file(path)).await.map_err(|error| error.to_string())?;
     Ok(Example { text, gateway, upstreams, certs, _folder: folder })
 }

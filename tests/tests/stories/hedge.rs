@@ -4,8 +4,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::Method;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use tidegate_core::{BuildCx, Bytes, ConfigErrors, Cx, Flow, Handler, NoConfig, Plugin, Reply, Result, Route};
 use tidegate_routing::Routing;
 use tidegate_testkit::{Http, Script, Upstream, call, gate, refusing, upstream, wait_until, wait_until_async};
@@ -221,20 +219,16 @@ static ENDS: AtomicUsize = AtomicUsize::new(0);
 /// Counts the ends of bodies, and refuses some of them.
 struct Ending;
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct NoPolicy {}
-
 impl Plugin for Ending {
     const NAME: &'static str = "ending";
     type Config = NoConfig;
-    type Policy = NoPolicy;
+    type Policy = NoConfig;
     type Handler = Ending;
 
     fn build(_: NoConfig, _: &mut BuildCx<'_>) -> Result<Self, ConfigErrors> {
         Ok(Self)
     }
-    fn handler(&self, _: NoPolicy, _: &Route) -> Result<Self, ConfigErrors> {
+    fn handler(&self, _: NoConfig, _: &Route) -> Result<Self, ConfigErrors> {
         Ok(Self)
     }
 }

@@ -7,12 +7,14 @@ mod connections;
 mod discovery;
 mod embedding;
 mod errors;
+mod files;
 mod hedge;
 mod hooks;
 mod http10;
 mod identity;
 mod identity_provider;
 mod limits;
+mod login_with;
 mod logs;
 mod metrics;
 mod mirror;
@@ -32,14 +34,21 @@ mod upstream_faults;
 mod upstreams;
 
 use tidegate_auth::Auth;
+use tidegate_cache::Cache;
+use tidegate_compress::Compress;
+use tidegate_files::Files;
 use tidegate_headers::Headers;
 use tidegate_ratelimit::RateLimit;
 use tidegate_routing::Routing;
 use tidegate_testkit::{GatewayBuilder, Upstream, gateway};
+use tidegate_upstream_oauth::UpstreamOauth;
+use tidegate_validation::Validation;
 
 /// The gateway as the binary has it.
 fn tidegate() -> GatewayBuilder {
-    gateway().router::<Routing>().plugin::<RateLimit>().plugin::<Auth>().plugin::<Headers>()
+    let gateway = gateway().router::<Routing>().plugin::<RateLimit>().plugin::<Auth>();
+    let gateway = gateway.plugin::<Validation>().plugin::<UpstreamOauth>().plugin::<Headers>();
+    gateway.plugin::<Cache>().plugin::<Compress>().plugin::<Files>()
 }
 
 /// A configuration that sends everything to one upstream.

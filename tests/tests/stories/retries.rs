@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::Method;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use tidegate_core::{
     BuildCx, Bytes, ConfigErrors, Cx, Flow, Handler, NoConfig, Plugin, RequestHeader, ResponseHeader, Result, Route,
 };
@@ -199,14 +197,10 @@ struct Seen {
 
 static SEEN: std::sync::LazyLock<parking_lot::Mutex<Option<Arc<Seen>>>> = std::sync::LazyLock::new(Default::default);
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct NoPolicy {}
-
 impl Plugin for Marking {
     const NAME: &'static str = "marking";
     type Config = NoConfig;
-    type Policy = NoPolicy;
+    type Policy = NoConfig;
     type Handler = Marking;
 
     fn build(_: NoConfig, _: &mut BuildCx<'_>) -> Result<Self, ConfigErrors> {
@@ -214,7 +208,7 @@ impl Plugin for Marking {
         *SEEN.lock() = Some(seen.clone());
         Ok(Self(seen))
     }
-    fn handler(&self, _: NoPolicy, _: &Route) -> Result<Self, ConfigErrors> {
+    fn handler(&self, _: NoConfig, _: &Route) -> Result<Self, ConfigErrors> {
         Ok(Self(self.0.clone()))
     }
 }

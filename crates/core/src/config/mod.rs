@@ -24,6 +24,7 @@
 
 mod de;
 mod error;
+mod method;
 mod path;
 mod raw;
 mod redact;
@@ -32,6 +33,7 @@ mod units;
 mod value;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use method::{MethodError, parse_method};
 pub use path::{ConfigPath, Segment};
 pub use raw::RawConfig;
 pub use redact::Redactions;

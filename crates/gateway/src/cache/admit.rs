@@ -1,12 +1,13 @@
 //! What an upstream answered, and whether it is stored.
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use pingora_cache::{CacheMeta, NoCacheReason, RespCacheable};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 use tidegate_core::cache::{Admit, Offer};
 use tidegate_core::erased::head_and_facts;
 
+use super::conditional;
 use crate::exchange::{Exchange, route_of};
 
 /// Keeps what the upstream gets: an answer that varies by a field which the client did not send so can't be told from
@@ -17,10 +18,19 @@ pub(crate) fn sent(exchange: &mut Exchange, head: &RequestHeader) {
     }
 }
 
-/// Keeps what a 304 says, if it answers a question of the cache.
-pub(crate) fn confirmed(session: &Session, exchange: &mut Exchange, head: &ResponseHeader) {
-    if head.status == StatusCode::NOT_MODIFIED && session.cache.enabled() {
-        exchange.cache.confirmed = Some(Box::new(head.headers.clone()));
+/// Keeps what a 304 says, if it answers a question of the cache. One about another answer leaves nothing for Pingora to
+/// put into the stored head.
+pub(crate) fn confirmed(session: &Session, exchange: &mut Exchange, head: &mut ResponseHeader) {
+    if head.status != StatusCode::NOT_MODIFIED || !session.cache.enabled() {
+        return;
+    }
+    exchange.cache.confirmed = Some(Box::new(head.headers.clone()));
+    let stored = session.cache.maybe_cache_meta().and_then(|meta| meta.headers().get(header::ETAG));
+    let tag = head.headers.get(header::ETAG);
+    if stored.zip(tag).is_some_and(|(stored, tag)| !conditional::is_same(stored.as_bytes(), tag.as_bytes())) {
+        let mut parts = http::Response::new(()).into_parts().0;
+        parts.status = head.status;
+        *head = ResponseHeader::from(parts);
     }
 }
 
@@ -52,6 +62,11 @@ pub(crate) fn admit(session: &Session, exchange: &mut Exchange, head: &ResponseH
 }
 
 /// Which variant of what is stored a request wants.
-pub(crate) fn variance(exchange: &Exchange, stored: &HeaderMap, request: &RequestHeader) -> Option<[u8; 16]> {
-    exchange.route().chain.cache()?.variance(stored, &request.headers)
+pub(crate) fn variance(exchange: &mut Exchange, stored: &HeaderMap, request: &RequestHeader) -> Option<[u8; 16]> {
+    let variance = exchange.route().chain.cache()?.variance(stored, &request.headers);
+    // Pingora asks again for what it is about to store.
+    if exchange.request.facts.cached.upstream_status.is_none() {
+        exchange.cache.varies = variance.is_some();
+    }
+    variance
 }

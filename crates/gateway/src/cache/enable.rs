@@ -24,7 +24,9 @@ pub(super) fn look_up(session: &mut Session, exchange: &mut Exchange) {
         Lookup::Bypass(why) => {
             let facts = &mut exchange.request.facts;
             facts.cache = CacheStatus::Bypass;
-            (facts.cached.forwarded, facts.cached.why) = (Some("bypass"), Some(why));
+            // The policy may know better than that why the upstream is asked.
+            facts.cached.forwarded.get_or_insert("bypass");
+            facts.cached.why = Some(why);
             return;
         }
     };
@@ -59,7 +61,13 @@ fn engine_key(key: &CacheKey) -> EngineKey {
 }
 
 /// The answer to `only-if-cached` where nothing is stored that fits (RFC 9111 section 5.2.1.7).
-pub(crate) fn only_stored(exchange: &Exchange) -> Option<Reply> {
-    (exchange.cache.only_stored && !exchange.cache.renews)
-        .then(|| Reply::problem(StatusCode::GATEWAY_TIMEOUT, "not_cached", "no stored answer fits the request"))
+pub(crate) fn only_stored(exchange: &mut Exchange) -> Option<Reply> {
+    if !exchange.cache.only_stored || exchange.cache.renews {
+        return None;
+    }
+    let cached = &mut exchange.request.facts.cached;
+    // Nobody is asked.
+    (cached.forwarded, cached.why) = (None, Some("only_if_cached"));
+    (cached.age, cached.ttl) = (None, None);
+    Some(Reply::problem(StatusCode::GATEWAY_TIMEOUT, "not_cached", "no stored answer fits the request"))
 }

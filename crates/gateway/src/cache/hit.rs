@@ -31,18 +31,20 @@ pub(crate) fn judge(
             ForcedFreshness::ForceExpired
         }
         Use::Fresh => {
-            (facts.cache, facts.cached.forwarded) = (CacheStatus::Hit, None);
+            facts.cache = CacheStatus::Hit;
             ForcedFreshness::ForceFresh
         }
         Use::Stale { refresh } => {
-            (facts.cache, facts.cached.forwarded) = (CacheStatus::Stale, None);
+            facts.cache = CacheStatus::Stale;
             if refresh {
                 refresh::spawn(session, exchange);
             }
             ForcedFreshness::ForceFresh
         }
         Use::Expired { if_error } => {
-            facts.cached.forwarded = Some("stale");
+            if matches!(facts.cached.forwarded, None | Some("uri-miss")) {
+                facts.cached.forwarded = Some("stale");
+            }
             exchange.cache.stale_if_error = if_error;
             match if_error {
                 // Just expired, so that Pingora thinks its time for errors has not ended: whether it has, was judged.
@@ -52,6 +54,8 @@ pub(crate) fn judge(
         }
         Use::Miss => {
             facts.cached.forwarded = Some("uri-miss");
+            (facts.cached.age, facts.cached.ttl) = (None, None);
+            exchange.cache.varies = false;
             ForcedFreshness::ForceMiss
         }
     }
@@ -62,18 +66,31 @@ pub(crate) fn judge(
 pub(crate) fn may_be_stale(exchange: &mut Exchange, error: Option<&Error>) -> bool {
     let Some(error) = error else { return false };
     let failed = *error.esource() == ErrorSource::Upstream || exchange.pending.is_some();
-    let stale = failed && exchange.cache.stale_if_error && !exchange.cache.renews;
+    let status = answered(exchange, error);
+    let stale = failed
+        && exchange.cache.stale_if_error
+        && !exchange.cache.renews
+        && status.is_none_or(|status| matches!(status.as_u16(), 500 | 502 | 503 | 504));
     if stale {
-        if let ErrorType::HTTPStatus(code) = error.etype()
-            && let Ok(status) = StatusCode::from_u16(*code)
-            && exchange.pending.is_none()
-        {
+        if let Some(status) = status {
             // Pingora asks before the answer's head has come by: its target has answered badly all the same.
             exchange.tries.answered(status, &HeaderMap::new());
         }
+        let cached = &mut exchange.request.facts.cached;
+        cached.upstream_status = status.map(|status| status.as_u16());
+        cached.why = Some("stale_if_error");
         exchange.pending = None;
         exchange.failed(crate::status::cause(error));
         exchange.request.facts.cache = CacheStatus::Stale;
     }
     stale
+}
+
+/// What the upstream answered, where that is what is wrong: only some statuses are errors of the kind that a stale answer
+/// hides (RFC 5861 section 4).
+fn answered(exchange: &Exchange, error: &Error) -> Option<StatusCode> {
+    match error.etype() {
+        ErrorType::HTTPStatus(code) if exchange.pending.is_none() => StatusCode::from_u16(*code).ok(),
+        _ => None,
+    }
 }

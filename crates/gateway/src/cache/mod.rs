@@ -1,6 +1,7 @@
 //! Pingora's cache, driven by a route's policy: what the state machine asks is asked of the plugin here.
 
 mod admit;
+mod conditional;
 mod enable;
 mod hit;
 mod refresh;
@@ -11,6 +12,7 @@ use http::HeaderMap;
 use tidegate_core::cache::CacheKey;
 
 pub(crate) use self::admit::{admit, confirmed, sent, variance};
+pub(crate) use self::conditional::{not_modified, range};
 pub(crate) use self::enable::{enable, key, only_stored};
 pub(crate) use self::hit::{judge, may_be_stale};
 pub(crate) use self::refresh::{Refresh, take as take_refresh};
@@ -26,6 +28,8 @@ pub(crate) struct Trip {
     only_stored: bool,
     /// Whether what was found may be sent if the upstream fails.
     stale_if_error: bool,
+    /// Whether something is stored of which this request wants another variant.
+    varies: bool,
     /// The fields that the upstream got: what `Vary` is about.
     sent: Option<Box<HeaderMap>>,
     /// The fields of a 304 to a question of ours.

@@ -1,5 +1,6 @@
 //! What came of a request's way through the cache.
 
+use http::StatusCode;
 use pingora_cache::CachePhase;
 use pingora_proxy::Session;
 use tidegate_core::AnsweredBy;
@@ -8,15 +9,27 @@ use tidegate_core::facts::CacheStatus;
 use crate::exchange::Exchange;
 
 /// Notes what came of it, for plugins, the log and the client. Runs with the answer's head, before the chain sees it.
-pub(crate) fn settle(session: &Session, exchange: &mut Exchange) {
+pub(crate) fn settle(session: &Session, exchange: &mut Exchange, status: StatusCode) {
     if !exchange.cache.is_on() {
+        if exchange.request.facts.cache == CacheStatus::Bypass {
+            exchange.request.facts.cached.upstream_status = Some(status.as_u16());
+        }
         return;
     }
+    let waited = session.cache.lock_duration().is_some_and(|waited| !waited.is_zero());
+    let varies = exchange.cache.varies;
     let facts = &mut exchange.request.facts;
-    facts.cached.collapsed = session.cache.lock_duration().is_some_and(|waited| !waited.is_zero());
+    let cached = &mut facts.cached;
     match session.cache.phase() {
         // How fresh it is was noted when it was judged.
-        CachePhase::Hit => exchange.answered_by = AnsweredBy::Cache,
+        CachePhase::Hit => {
+            exchange.answered_by = AnsweredBy::Cache;
+            cached.collapsed = waited;
+            if !waited {
+                cached.forwarded = None;
+            }
+        }
+        // The upstream was asked, and failed.
         CachePhase::Stale | CachePhase::StaleUpdating => {
             (facts.cache, exchange.answered_by) = (CacheStatus::Stale, AnsweredBy::Cache);
         }
@@ -25,13 +38,17 @@ pub(crate) fn settle(session: &Session, exchange: &mut Exchange) {
         }
         CachePhase::Disabled(reason) => {
             facts.cache = CacheStatus::Miss;
-            facts.cached.stored = false;
-            facts.cached.why = facts.cached.why.or(Some(reason.as_str()));
-            (facts.cached.age, facts.cached.ttl) = (None, None);
+            cached.stored = false;
+            cached.why = cached.why.or(Some(reason.as_str()));
+            (cached.age, cached.ttl) = (None, None);
         }
-        _ => {
-            facts.cache = CacheStatus::Miss;
-            (facts.cached.age, facts.cached.ttl) = (None, None);
-        }
+        // How fresh it will be was noted when it was admitted.
+        _ => facts.cache = CacheStatus::Miss,
+    }
+    if facts.cache == CacheStatus::Miss && varies && cached.forwarded == Some("uri-miss") {
+        cached.forwarded = Some("vary-miss");
+    }
+    if facts.cache == CacheStatus::Miss {
+        cached.upstream_status.get_or_insert(status.as_u16());
     }
 }

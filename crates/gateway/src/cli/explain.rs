@@ -13,7 +13,7 @@ use tidegate_core::{Asked, Params, Reply, RequestHead, Routed, Scheme};
 use crate::cli::routes::served_by;
 use crate::cli::{Explain, in_runtime, print, unusable};
 use crate::gateway::Gateway;
-use crate::generation::{BuiltRoute, Generation};
+use crate::generation::{BuiltRoute, Generation, Service};
 
 pub(super) fn explain(gateway: &Gateway, asked: &Explain) -> ExitCode {
     let request = match Request::parse(asked) {
@@ -198,6 +198,11 @@ fn tell_plugins(
     for step in route.chain.steps() {
         for (index, what) in step.link.explain(&asked).iter().enumerate() {
             line(text, if index == 0 { step.plugin } else { "" }, what);
+        }
+    }
+    if let Service::Endpoint(endpoint) = &route.serve {
+        for (index, what) in endpoint.explain(&asked).iter().enumerate() {
+            line(text, if index == 0 { "endpoint" } else { "" }, what);
         }
     }
 }

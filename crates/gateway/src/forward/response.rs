@@ -82,7 +82,7 @@ pub(crate) async fn response(
     // From here on both sides may be silent for as long as they like: gRPC streams are.
     exchange.body_expected = None;
     exchange.answered_by = AnsweredBy::Upstream;
-    cache::settle(session, exchange);
+    cache::settle(session, exchange, head.status);
     exchange.status = head.status.as_u16();
     let mut parts = response_parts(head);
     // The version is ours to say, not the upstream's (RFC 9110 section 2.5).
@@ -171,6 +171,18 @@ pub(crate) fn response_body(
         return Err(refuse(exchange, timed_out()));
     }
     through_chain(session, exchange, body, end, Chain::response_body)
+}
+
+/// Trailers end a body without a piece that says so, and plugins hear of its end all the same. What one of them has held
+/// back until now can't go out any more: then the answer is cut off, for nobody may take it for whole, nor store it.
+pub(crate) fn ended_by_trailers(session: &mut Session, exchange: &mut Exchange) -> Fallible<()> {
+    let mut rest = None;
+    upstream_response_body(session, exchange, &mut rest, true)?;
+    response_body(session, exchange, &mut rest, true)?;
+    match rest {
+        None => Ok(()),
+        Some(_) => Err(Error::explain(ErrorType::InternalError, "a plugin held back the end of a body that has trailers")),
+    }
 }
 
 fn through_chain(

@@ -115,9 +115,9 @@ impl Basic {
         // A name that nobody has is compared with, too: time doesn't tell who is there.
         let hash = user.map_or(users.nobodys(), |user| user.hash.clone());
         let key = self.key(&hash, &given);
-        let (hashing, cost, keep) = (self.hashing.clone(), users.cost(), self.cache);
+        let (hashing, work, keep) = (self.hashing.clone(), users.work(), self.cache);
         let compare = async move {
-            match hashing.verify_at(given.password(), &hash, cost).await {
+            match hashing.verify_with(given.password(), &hash, work).await {
                 Ok(true) => (Outcome::Right, keep),
                 Ok(false) => (Outcome::Wrong, Duration::ZERO),
                 Err(_) => (Outcome::Busy, Duration::ZERO),

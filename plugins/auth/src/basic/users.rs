@@ -9,14 +9,17 @@ use tidegate_core::{ConfigError, ConfigErrors, ConfigPath};
 
 use super::given::LONGEST_NAME;
 use crate::config::BasicUser;
-use crate::hashing::{cost_of, dummy};
+use crate::hashing::{Kind, Work};
 use crate::verdict::Proved;
+
+/// The most costs of hashes of Argon2id.
+const MOST_KINDS: usize = 8;
 
 /// All users of a provider.
 pub(super) struct Users {
     by_name: HashMap<Box<str>, User>,
-    /// The highest cost of their hashes: what each comparison takes at least.
-    cost: u32,
+    /// The kinds of their hashes: what each comparison takes at least.
+    kinds: Vec<Kind>,
     /// A hash that no password matches.
     nobodys: Arc<str>,
 }
@@ -37,7 +40,7 @@ struct Entry<'a> {
 impl Users {
     /// Errors are relative to the list.
     pub(super) fn build(users: &[BasicUser], provider: &str) -> Result<Self, ConfigErrors> {
-        let mut all = Self { by_name: HashMap::new(), cost: 4, nobodys: Arc::from("") };
+        let mut all = Self { by_name: HashMap::new(), kinds: Vec::new(), nobodys: Arc::from("") };
         let mut errors = ConfigErrors::new();
         for (index, user) in users.iter().enumerate() {
             let entry = Entry { name: &user.name, hash: user.hash.expose(), roles: &user.roles, scopes: &user.scopes };
@@ -72,11 +75,17 @@ impl Users {
             let message = "a name must be 1 to 255 bytes, without colons and control characters";
             return Err(ConfigError::at("name", message));
         }
-        let cost = cost_of(entry.hash).ok_or_else(|| {
-            let error = ConfigError::at("hash", "is no bcrypt hash with a cost of 4 to 16");
+        let kind = Kind::of(entry.hash).ok_or_else(|| {
+            let error = ConfigError::at("hash", "is neither a bcrypt hash with a cost of 4 to 16 nor one of Argon2id");
             error.help("make one with: htpasswd -nbBC 12 <name> <password>")
         })?;
-        self.cost = self.cost.max(cost);
+        if !self.kinds.contains(&kind) {
+            self.kinds.push(kind);
+        }
+        if self.kinds.iter().filter(|kind| matches!(kind, Kind::Argon2id(_))).count() > MOST_KINDS {
+            let error = ConfigError::at("hash", format!("the hashes of Argon2id are of more than {MOST_KINDS} costs"));
+            return Err(error.help("a wrong password takes what all of them take together"));
+        }
         let user = User { hash: entry.hash.into(), proved: proved(entry, provider) };
         match self.by_name.insert(entry.name.into(), user) {
             None => Ok(()),
@@ -85,7 +94,8 @@ impl Users {
     }
 
     fn complete(self) -> Self {
-        Self { nobodys: dummy(self.cost).into(), ..self }
+        let any = self.kinds.first().copied().unwrap_or(Kind::Bcrypt(4));
+        Self { nobodys: any.dummy().into(), ..self }
     }
 
     pub(super) fn named(&self, name: &str) -> Option<&User> {
@@ -96,8 +106,9 @@ impl Users {
         self.nobodys.clone()
     }
 
-    pub(super) fn cost(&self) -> u32 {
-        self.cost
+    /// What each comparison takes at least.
+    pub(super) fn work(&self) -> Work {
+        Work::of(self.kinds.iter().copied())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -140,23 +151,25 @@ mod tests {
     fn users_of_both_lists_are_known() {
         let file = format!("# a comment\n\nb:{}\nä c:{HASH}\r\nd:{HASH}:more\n", HASH.replace("$04$", "$05$"));
         let users = Users::read(&[user("a", HASH)], &file, "basic").expect("users");
-        assert_eq!((users.len(), users.cost()), (4, 5));
+        assert_eq!((users.len(), users.work()), (4, Work::of([Kind::Bcrypt(5)])));
         let identity = &users.named("a").expect("a").proved.identity;
         assert_eq!((identity.subject(), identity.has_role("r"), identity.proof()), ("a", true, Proof::Basic));
         assert_eq!(users.named("d").map(|user| &*user.hash), Some(HASH));
         assert!(users.named("ä c").is_some() && users.named("A").is_none());
-        assert_eq!(cost_of(&users.nobodys()), Some(5));
+        assert!(matches!(Kind::of(&users.nobodys()), Some(Kind::Bcrypt(4 | 5))));
     }
 
     #[test]
-    fn what_is_no_bcrypt_hash_is_refused() {
+    fn what_is_no_hash_is_refused() {
         for bad in ["plain", "$apr1$x$y", "{SHA}abc", "$1$a$b", "$2x$04$", &HASH.replace("$04$", "$17$"), &HASH[..59]] {
             let errors = Users::build(&[user("a", bad)], "basic").map(drop).expect_err(bad);
             let text = errors.to_string();
-            assert!(text.starts_with("[0].hash: is no bcrypt hash") && !text.contains(bad), "{text}");
+            assert!(text.starts_with("[0].hash: is neither a bcrypt hash") && !text.contains(bad), "{text}");
             let error = Users::read(&[], &format!("\na:{bad}"), "basic").map(drop).expect_err(bad);
-            assert_eq!(error, "line 2: is no bcrypt hash with a cost of 4 to 16");
+            assert_eq!(error, "line 2: is neither a bcrypt hash with a cost of 4 to 16 nor one of Argon2id");
         }
+        let argon = Kind::Argon2id(crate::hashing::Effort { memory: 64, passes: 1, lanes: 1 });
+        assert!(Users::build(&[user("a", &argon.dummy()), user("b", HASH)], "basic").is_ok());
         for version in ["$2a$", "$2b$", "$2y$"] {
             assert!(Users::build(&[user("a", &HASH.replace("$2y$", version))], "basic").is_ok(), "{version}");
         }

@@ -4,6 +4,7 @@ mod dn;
 mod names;
 #[cfg(test)]
 mod tests;
+mod xfcc;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -26,9 +27,10 @@ use names::Read;
 
 /// RFC 9440 section 2.2.
 const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+/// Envoy's, which others understand, too.
+const XFCC: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 /// Fields in which proxies tell of certificates: no client may.
-static SPOOFABLE: [HeaderName; 3] =
-    [CLIENT_CERT, HeaderName::from_static("client-cert-chain"), HeaderName::from_static("x-forwarded-client-cert")];
+static SPOOFABLE: [HeaderName; 3] = [CLIENT_CERT, HeaderName::from_static("client-cert-chain"), XFCC];
 /// The most connections whose certificates are remembered, read.
 const REMEMBERED: usize = 4096;
 /// How long; then they are read again.
@@ -42,6 +44,7 @@ struct ClientCertificate {
     scopes: BTreeMap<String, Vec<String>>,
     allow: Box<[Pattern]>,
     forward: bool,
+    forward_xfcc: bool,
     clock: Clock,
     key: Keyed,
     /// By where the certificate of a connection is in memory.
@@ -55,6 +58,8 @@ struct Known {
     found: Result<Somebody, (Reason, &'static str)>,
     /// For `Client-Cert`.
     field: Option<HeaderValue>,
+    /// For `X-Forwarded-Client-Cert`.
+    xfcc: Option<HeaderValue>,
 }
 
 struct Somebody {
@@ -103,6 +108,7 @@ impl ClientCertificate {
             scopes: config.scopes.clone(),
             allow: allow.into(),
             forward: config.forward,
+            forward_xfcc: config.forward_xfcc,
             clock: clock.clone(),
             key: Keyed::new(),
             known: Remembered::new(REMEMBERED),
@@ -129,8 +135,9 @@ impl ClientCertificate {
             let text = [":", &STANDARD.encode(certificate), ":"].concat();
             HeaderValue::from_str(&text).expect("base64 can stand in a field")
         });
+        let xfcc = if self.forward_xfcc { xfcc::value(certificate) } else { None };
         let found = names::read(certificate, &self.subject).and_then(|read| self.somebody(read));
-        Known { certificate: Arc::downgrade(certificate), found, field }
+        Known { certificate: Arc::downgrade(certificate), found, field, xfcc }
     }
 
     fn somebody(&self, read: Read) -> Result<Somebody, (Reason, &'static str)> {
@@ -186,10 +193,15 @@ impl Authenticator for ClientCertificate {
     }
 
     fn tell(&self, connection: &Connection, head: &mut RequestHeader) {
-        let known = if self.forward { self.known(connection, self.clock.wall()) } else { None };
-        if let Some(field) = known.and_then(|known| known.field.clone()) {
-            // There is room: the client's own was removed.
-            let _ = head.insert_header(CLIENT_CERT, field);
+        if !self.forward && !self.forward_xfcc {
+            return;
+        }
+        let Some(known) = self.known(connection, self.clock.wall()) else { return };
+        for (name, field) in [(CLIENT_CERT, &known.field), (XFCC, &known.xfcc)] {
+            if let Some(field) = field {
+                // There is room: the client's own was removed.
+                let _ = head.insert_header(name, field.clone());
+            }
         }
     }
 

@@ -227,3 +227,28 @@ fn settings_that_find_nobody_are_refused() {
         ClientCertificate::new(&Config { subject: vec![], ..Config::default() }, "mtls", &Clock::system()).is_err()
     );
 }
+
+/// As Envoy writes it.
+#[test]
+fn a_certificate_is_told_with_its_hash_its_subject_and_its_names_and_nothing_breaks_out() {
+    let told = |common: &[&str], names: Vec<SanType>| {
+        let certificate = certificate(params(common, names));
+        let hash: String =
+            sha2::Digest::finalize(sha2::Digest::chain_update(<sha2::Sha256 as sha2::Digest>::new(), &*certificate))
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+        let value = xfcc::value(&certificate).expect("a certificate");
+        let text = value.to_str().expect("visible ASCII").to_owned();
+        text.strip_prefix(&format!("Hash={hash}")).expect("its hash").to_owned()
+    };
+    assert_eq!(
+        told(&["anna"], vec![uri("spiffe://x/a"), dns("a.test"), dns("b.test")]),
+        ";Subject=\"CN=anna\";URI=spiffe://x/a;DNS=a.test;DNS=b.test"
+    );
+    assert_eq!(told(&["a\";Hash=0, b"], vec![]), ";Subject=\"CN=a\\\"\\;Hash=0\\, b\"");
+    assert_eq!(told(&["anna\\"], vec![]), ";Subject=\"CN=anna\\\\\"");
+    assert_eq!(told(&["anna"], vec![uri("spiffe://x/a;b=c,d")]), ";Subject=\"CN=anna\";URI=\"spiffe://x/a;b=c,d\"");
+    assert_eq!(told(&["J\u{fc}rgen"], vec![uri("spiffe://x/\"a"), uri("x\\")]), "", "what can't be said is left out");
+    assert_eq!(xfcc::value(b"no certificate"), None);
+}

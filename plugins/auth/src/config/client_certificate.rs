@@ -23,12 +23,16 @@ pub struct ClientCertificate {
     pub allow: Vec<String>,
     /// Tells the upstream with the field `Client-Cert` (RFC 9440). Default: false.
     pub forward: bool,
+    /// Tells the upstream with the field `X-Forwarded-Client-Cert`, as Envoy writes it: `Hash` (SHA-256 of the
+    /// certificate), `Subject`, and the `URI` and `DNS` names. A name that can't stand in a field is left out. Default:
+    /// false.
+    pub forward_xfcc: bool,
 }
 
 impl Default for ClientCertificate {
     fn default() -> Self {
         let subject = vec![NamePart::SanUri, NamePart::SanDns, NamePart::SanEmail, NamePart::Cn];
-        Self { subject, roles: BTreeMap::new(), scopes: BTreeMap::new(), allow: Vec::new(), forward: false }
+        Self { subject, roles: BTreeMap::new(), scopes: BTreeMap::new(), allow: Vec::new(), forward: false, forward_xfcc: false }
     }
 }
 

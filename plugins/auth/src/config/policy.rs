@@ -38,7 +38,7 @@ pub enum Mode {
     /// Everybody; who is known is told to the upstream. Something that proves nothing is a 401 all the same.
     Optional,
     /// Nobody is asked; only fields that could be taken for an identity are removed. What a route without a policy gets,
-    /// unless the section has a `default`. `off` does not even that.
+    /// unless the section has a `default`, and what one gets that says `off`.
     Public,
 }
 

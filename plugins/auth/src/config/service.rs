@@ -19,7 +19,7 @@ pub use delivery::{Cookies, Delivery, SameSite};
 pub use events::{Events, NewPlace, Webhook};
 pub use guard::{Attempts, Challenge, ChallengeKind, Lockout};
 pub use oidc::{ClientAuth, Link, LoginWith, RolesFrom};
-pub use password::{Breached, PasswordRules};
+pub use password::{Argon2id, Breached, PasswordAlgorithm, PasswordRules};
 pub use tokens::{Access, Keys, OnReuse, Refresh, SigningAlgorithm};
 pub use user::{Session, Signup, Totp};
 

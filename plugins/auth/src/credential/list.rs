@@ -1,4 +1,4 @@
-//! Lists of credentials in files, read again when they change.
+//! Lists in files, of credentials and of rights, read again when they change.
 
 use std::fs::{File, Metadata};
 use std::io::Read as _;
@@ -65,10 +65,10 @@ async fn watch<T: Send + Sync + 'static>(
             Some(Ok(new)) => {
                 list.store(Arc::new(new));
                 current(&list.load());
-                log::info!(file:? = file.path; "a list of credentials was read again");
+                log::info!(file:? = file.path; "a list was read again");
             }
             Some(Err(error)) => {
-                log::error!(file:? = file.path, error; "a list of credentials can't be read: the last good one stays");
+                log::error!(file:? = file.path, error; "a list can't be used: the last good one stays");
             }
         }
     }

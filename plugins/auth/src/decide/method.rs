@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use tidegate_core::config::{MethodError, parse_method};
 use tidegate_core::{ConfigError, ConfigErrors, ConfigPath, Method};
 
 /// A method's name.
@@ -14,15 +15,15 @@ pub(super) struct MethodName(Box<str>);
 impl MethodName {
     /// The error carries no path.
     pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
-        let upper = text.to_ascii_uppercase();
-        let is_known = |method: &Method| method.as_str() == upper;
-        if Method::from_bytes(text.as_bytes()).is_err() {
-            return Err(ConfigError::at("", "this is not a method").help("write one such as `GET` or `DELETE`"));
+        match parse_method(text) {
+            Ok(method) => Ok(Self(method.as_str().into())),
+            Err(MethodError::Case(upper)) => {
+                Err(ConfigError::at("", "methods are case-sensitive").help(format!("write `{upper}`")))
+            }
+            Err(MethodError::NoMethod(_)) => {
+                Err(ConfigError::at("", "this is not a method").help("write one such as `GET` or `DELETE`"))
+            }
         }
-        if text != upper && KNOWN.iter().any(is_known) {
-            return Err(ConfigError::at("", "methods are case-sensitive").help(format!("write `{upper}`")));
-        }
-        Ok(Self(text.into()))
     }
 
     pub(super) fn is(&self, method: &Method) -> bool {
@@ -35,18 +36,6 @@ impl std::fmt::Display for MethodName {
         f.write_str(&self.0)
     }
 }
-
-const KNOWN: [Method; 9] = [
-    Method::GET,
-    Method::HEAD,
-    Method::POST,
-    Method::PUT,
-    Method::PATCH,
-    Method::DELETE,
-    Method::OPTIONS,
-    Method::TRACE,
-    Method::CONNECT,
-];
 
 /// A set of methods.
 #[derive(Debug)]

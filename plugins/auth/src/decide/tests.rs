@@ -201,7 +201,7 @@ fn what_can_not_work_is_refused_at_once_with_its_place() {
         "acl.none: a list is exactly one of",
         "acl.bad.entries.d.u[0]: `` is not a verb",
         "acl.bad.verbs.get: methods are case-sensitive",
-        "acl.gone.file: can't read /nowhere/acl.yaml",
+        "acl.gone.file: /nowhere/acl.yaml can't be read",
         "acl.store.store.name: no store is called `shared`",
         "statements[0].actions: none",
         "cedar: no policy",
@@ -297,7 +297,7 @@ fn what_allows_everything_is_warned_about() {
 - { effect: deny, actions: ['*'], resources: ['*'], principals: [mallory] }
 ";
     assert_eq!(
-        warnings(section, &["{ statements: true }"]),
+        warnings(section, &["{ statements: true, actions: { GET: 's3:GetObject' } }"]),
         "statements[0]: it allows all actions of a kind on every resource
 help: name what is needed: actions: [users:read], resources: [\"/v1/users/*\"]
 statements[1]: it allows every action on every resource
@@ -330,6 +330,24 @@ statements: [{ effect: deny, actions: [get], resources: ['/x'], when: { params: 
     assert!(!all.contains("params.id") && !all.contains("no route asks these statements"), "{all}");
 }
 
+/// `DELETE` looks right, and is never the name of an action.
+#[test]
+fn an_action_that_no_request_has_is_warned_about() {
+    let section = "statements:
+- { effect: deny, actions: [DELETE, get, '*', 'p*', 'Users:*', 'users:read', 'users:write', propfind], resources: ['/x'] }
+- { effect: allow, actions: [get], resources: ['/y'] }
+";
+    assert_eq!(
+        warnings(section, &["{ statements: true, actions: { GET: 'users:read' } }"]),
+        "statements[0].actions[0]: no route that asks statements calls an action so, and no method is called so
+help: methods are written in lower case here: `delete`
+statements[0].actions[4]: no route that asks statements calls an action so, and no method is called so
+help: a route says what its actions are called: actions: { GET: \"users:read\" }
+statements[0].actions[6]: no route that asks statements calls an action so, and no method is called so
+help: a route says what its actions are called: actions: { GET: \"users:read\" }"
+    );
+}
+
 #[test]
 fn a_good_section_is_warned_of_nothing() {
     let section = "
@@ -338,6 +356,7 @@ acl: { docs: { entries: { d: { u: [read, write] } } } }
 statements: [{ effect: allow, actions: ['users:read'], resources: ['/v1/users/*'] }]
 cedar: { inline: 'permit(principal in Role::\"admin\", action, resource);' }
 ";
-    let require = "{ permissions: [a], acl: { list: docs, resource: d }, statements: true, cedar: {} }";
+    let require = "{ permissions: [a], acl: { list: docs, resource: d }, statements: true, cedar: {},
+        actions: { GET: 'users:read' } }";
     assert_eq!(warnings(section, &[require]), "");
 }

@@ -120,6 +120,16 @@ impl Guard {
         Ok(wait.map_or(Admission::Go, Admission::TooMany))
     }
 
+    /// The same for who comes back from a provider that knows them: the client alone is counted. There is nothing to be
+    /// guessed, and a browser that was sent here has no solution with it.
+    pub(crate) async fn admit_returning(&self, client: IpAddr) -> Result<Admission, StoreError> {
+        let marks = Marks::of(&Attempt { client, account: "", solution: None, trusted: false });
+        let wait = self.over(&self.per_client(&marks), 1, self.now()).await?;
+        let admission = wait.map_or(Admission::Go, Admission::TooMany);
+        self.metrics.count(&admission);
+        Ok(admission)
+    }
+
     /// What refuses without counting.
     async fn look(&self, attempt: &Attempt<'_>, marks: &Marks, now: Millis) -> Result<Option<Admission>, StoreError> {
         if let Some(wait) = self.locked(marks, now).await? {

@@ -120,7 +120,10 @@ fn hostnames(names: &[String]) -> Result<Box<[Box<str>]>, ConfigErrors> {
     };
     let mut errors = ConfigErrors::new();
     for (index, name) in names.iter().enumerate().filter(|(_, name)| !is_host(name)) {
-        let error = ConfigError::at(ConfigPath::from("hostnames").index(index), format!("`{}` is no name of a site", name.escape_debug()));
+        let error = ConfigError::at(
+            ConfigPath::from("hostnames").index(index),
+            format!("`{}` is no name of a site", name.escape_debug()),
+        );
         errors.push(error.help("write it as it stands in its URL, without scheme and port: `app.example.com`"));
     }
     errors.into_result(names.iter().map(|name| name.as_str().into()).collect())

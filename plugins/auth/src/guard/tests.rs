@@ -351,11 +351,36 @@ async fn what_can_not_work_is_refused() {
         ("challenge: { difficulty: 7 }", "challenge.difficulty"),
         ("challenge: { difficulty: 29 }", "challenge.difficulty"),
         ("challenge: { secret: x }", "challenge.secret"),
+        ("challenge: { hostnames: [a.example] }", "challenge.hostnames"),
+        (
+            "challenge: { kind: turnstile, site_key: x, secret: x, hostnames: [a.example, \"https://a\"] }",
+            "challenge.hostnames[1]",
+        ),
         ("challenge: { kind: turnstile, site_key: x }", "challenge.secret"),
         ("challenge: { kind: turnstile, secret: x }", "challenge.site_key"),
         ("challenge: { kind: turnstile, site_key: x, secret: x, url: /verify }", "challenge.url"),
     ] {
         let error = build(yaml).err().unwrap_or_else(|| panic!("{yaml} is taken"));
         assert!(error.starts_with(&format!("{path}: ")), "{yaml}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_solution_from_a_page_elsewhere_is_wrong_where_pages_are_named() {
+    let named = |names: &str| SERVICE.replace("after: 1,", &format!("after: 1, hostnames: [{names}],"));
+    for (names, answer, good) in [
+        ("app.example, other.example", r#"{"success":true,"hostname":"other.example"}"#, true),
+        ("app.example", r#"{"success":true,"hostname":"APP.example"}"#, true),
+        ("app.example", r#"{"success":true,"hostname":"evil.example"}"#, false),
+        ("app.example", r#"{"success":true,"hostname":"app.example.evil.example"}"#, false),
+        ("app.example", r#"{"success":true,"hostname":null}"#, false),
+        ("app.example", r#"{"success":true}"#, false),
+        ("", r#"{"success":true,"hostname":"evil.example"}"#, true),
+    ] {
+        let kit = kit(&named(names));
+        kit.fail(ATTACKER, "a").await;
+        *kit.service.answer.lock() = (200, answer.to_owned());
+        let admission = kit.solve(ATTACKER, "a", "token").await;
+        assert_eq!(matches!(admission, Admission::Go), good, "{names} {answer}: {admission:?}");
     }
 }

@@ -16,7 +16,7 @@ const COSTS: std::ops::RangeInclusive<u32> = 4..=16;
 /// The cost that a hash was made with; `None` if it is no hash that passwords are compared with here.
 ///
 /// `$2x$` is refused: it marks hashes of a broken implementation (CVE-2011-2483), which this one doesn't repeat.
-pub(crate) fn cost_of(hash: &str) -> Option<u32> {
+pub(super) fn cost_of(hash: &str) -> Option<u32> {
     parts(hash).map(|parts| parts.get_cost())
 }
 
@@ -29,7 +29,7 @@ fn parts(hash: &str) -> Option<HashParts> {
 }
 
 /// A hash that no password matches, of this cost.
-pub(crate) fn dummy(cost: u32) -> String {
+pub(super) fn dummy(cost: u32) -> String {
     static ENDS: OnceLock<String> = OnceLock::new();
     let ends = ENDS.get_or_init(random_ends);
     let mut text = String::with_capacity(60);
@@ -47,30 +47,13 @@ fn random_ends() -> String {
 }
 
 /// Whether bcrypt sees all of this password: it stops at a zero byte, and at the 72nd.
-fn is_whole(password: &[u8]) -> bool {
+pub(super) fn is_whole(password: &[u8]) -> bool {
     password.len() <= LONGEST && !password.contains(&0)
 }
 
-/// What a comparison found, and what it took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Compared {
-    pub(super) right: bool,
-    /// How often the key was expanded: 2 to the cost for each hash.
-    rounds: u64,
-}
-
-/// Compares. Takes at least as long as with a hash of `cost`, unless the password is right.
-pub(super) fn compare(password: &[u8], hash: &str, cost: u32) -> Compared {
-    let Some(parts) = parts(hash).filter(|_| is_whole(password)) else {
-        return Compared { right: false, rounds: spend(password, cost..cost + 1) };
-    };
-    let (right, made_at) = (matches(password, &parts, hash), parts.get_cost());
-    // 2^c is what was spent; 2^c + 2^(c+1) + … + 2^(cost-1) more make 2^cost.
-    let more = if right { 0 } else { spend(password, made_at..cost) };
-    Compared { right, rounds: (1 << made_at) + more }
-}
-
-fn matches(password: &[u8], parts: &HashParts, hash: &str) -> bool {
+/// Whether it is the hash of this password; nothing is of one that bcrypt wouldn't see all of.
+pub(super) fn matches(password: &[u8], hash: &str) -> bool {
+    let Some(parts) = parts(hash).filter(|_| is_whole(password)) else { return false };
     let made = hash_with_salt(password, parts.get_cost(), parts.get_salt_raw());
     // The cost and the salt are the same on both sides: what is compared is the hash.
     made.is_ok_and(|made| {
@@ -81,7 +64,7 @@ fn matches(password: &[u8], parts: &HashParts, hash: &str) -> bool {
 }
 
 /// Takes the time of one hash of each of these costs.
-fn spend(password: &[u8], costs: Range<u32>) -> u64 {
+pub(super) fn spend(password: &[u8], costs: Range<u32>) -> u64 {
     let seen = password.get(..LONGEST).unwrap_or(password);
     costs.fold(0, |rounds, cost| {
         let _ = std::hint::black_box(hash_with_salt(seen, cost, [0; 16]));
@@ -99,8 +82,8 @@ pub(super) fn hash(password: &[u8], cost: u32, salt: [u8; 16]) -> String {
 mod tests {
     use super::*;
 
-    fn verify(password: &[u8], hash: &str, cost: u32) -> bool {
-        compare(password, hash, cost).right
+    fn verify(password: &[u8], hash: &str) -> bool {
+        matches(password, hash)
     }
 
     /// Of the test suites of crypt_blowfish and jBCrypt; the one of `$2y$` as libxcrypt makes it.
@@ -118,10 +101,10 @@ mod tests {
     #[test]
     fn known_answers_of_other_implementations() {
         for (password, hash) in KNOWN {
-            assert!(verify(password.as_bytes(), hash, 4), "{password:?}");
-            assert!(!verify(format!("{password}x").as_bytes(), hash, 4), "{password:?}");
+            assert!(verify(password.as_bytes(), hash), "{password:?}");
+            assert!(!verify(format!("{password}x").as_bytes(), hash), "{password:?}");
             let as_2b = hash.replacen("$2a$", "$2b$", 1).replacen("$2y$", "$2b$", 1);
-            assert!(verify(password.as_bytes(), &as_2b, 4), "{as_2b}");
+            assert!(verify(password.as_bytes(), &as_2b), "{as_2b}");
         }
     }
 
@@ -130,8 +113,8 @@ mod tests {
     fn known_answers_beyond_ascii() {
         let right = "$2y$05$/OK.fbVrR/bpIqNJ5ianF.Sa7shbm4.OzKpvFnX1pQLmQW96oUlCq";
         let broken = "$2y$05$/OK.fbVrR/bpIqNJ5ianF.CE5elHaaO4EbggVDjb8P19RukzXSM3e";
-        assert!(verify(b"\xa3", right, 4) && !verify(b"\xa3", broken, 4));
-        assert!(verify(b"\xff\xff\xa3", broken, 4));
+        assert!(verify(b"\xa3", right) && !verify(b"\xa3", broken));
+        assert!(verify(b"\xff\xff\xa3", broken));
     }
 
     #[test]
@@ -139,7 +122,7 @@ mod tests {
         let (one, other) = (hash(b"correct horse", 10, [1; 16]), hash(b"correct horse", 10, [2; 16]));
         assert!(one.starts_with("$2b$10$") && one.len() == 60, "{one}");
         assert_ne!(one, other);
-        assert!(verify(b"correct horse", &one, 4) && verify(b"correct horse", &other, 4));
+        assert!(verify(b"correct horse", &one) && verify(b"correct horse", &other));
     }
 
     #[test]
@@ -148,39 +131,19 @@ mod tests {
         let mut last = longest;
         last[71] = b'y';
         let made = hash(&longest, 4, [7; 16]);
-        assert!(verify(&longest, &made, 4));
-        assert!(!verify(&last, &made, 4));
+        assert!(verify(&longest, &made));
+        assert!(!verify(&last, &made));
         let mut over = longest.to_vec();
         over.push(b'x');
-        assert!(!verify(&over, &made, 4), "the same 72 bytes, and one more");
-        assert!(!verify(&over, &hash(&over, 4, [7; 16]), 4), "has no hash");
+        assert!(!verify(&over, &made), "the same 72 bytes, and one more");
+        assert!(!verify(&over, &hash(&over, 4, [7; 16])), "has no hash");
     }
 
     #[test]
     fn a_password_is_not_cut_at_a_zero_byte() {
         let made = hash(b"abc", 4, [7; 16]);
-        assert!(!verify(b"abc\0def", &made, 4));
-        assert!(!verify(b"abc\0def", &hash(b"abc\0def", 4, [7; 16]), 4), "has no hash");
-    }
-
-    #[test]
-    fn nothing_wrong_takes_less_than_a_wrong_password_at_the_configured_cost() {
-        let (old, new) = (hash(b"abc", 4, [7; 16]), hash(b"abc", 7, [7; 16]));
-        let long = [b'x'; 100];
-        let wrong: [(&[u8], &str); 7] = [
-            (b"x", &new),
-            (b"x", &old),
-            (b"x", &dummy(7)),
-            (b"abc", ""),
-            (b"abc", "*"),
-            (&long, &new),
-            (b"abc\0", &old),
-        ];
-        for (password, hash) in wrong {
-            assert_eq!(compare(password, hash, 7), Compared { right: false, rounds: 1 << 7 }, "{hash}");
-        }
-        assert_eq!(compare(b"x", &new, 4).rounds, 1 << 7, "one that costs more takes what it takes");
-        assert!(compare(b"abc", &old, 7).right);
+        assert!(!verify(b"abc\0def", &made));
+        assert!(!verify(b"abc\0def", &hash(b"abc\0def", 4, [7; 16])), "has no hash");
     }
 
     #[test]
@@ -192,11 +155,11 @@ mod tests {
         let umlaut = format!("{}ä", &made[..58]);
         for bad in ["", "abc", "*", "$2b$", &made[..59], &x, &dear, &umlaut] {
             assert_eq!(cost_of(bad), None, "{bad}");
-            assert!(!verify(b"abc", bad, 4), "{bad}");
+            assert!(!verify(b"abc", bad), "{bad}");
         }
-        assert!(stray == made || !verify(b"abc", &stray, 4));
+        assert!(stray == made || !verify(b"abc", &stray));
         assert_eq!(cost_of(&made), Some(4));
         assert_eq!(cost_of(&dummy(12)), Some(12));
-        assert!(!verify(b"", &dummy(4), 4) && !verify(b"abc", &dummy(4), 4));
+        assert!(!verify(b"", &dummy(4)) && !verify(b"abc", &dummy(4)));
     }
 }

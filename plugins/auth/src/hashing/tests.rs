@@ -28,9 +28,9 @@ async fn busy(hashing: &Arc<Hashing>, busy: usize, waiting: usize) {
 #[tokio::test]
 async fn a_password_is_compared_off_the_runtime() {
     let hashing = Hashing::new(2, 4);
-    let hash = hashing.hash("correct horse", 4).await.expect("room");
+    let hash = hashing.hash("correct horse").await.expect("room");
     assert!(hashing.verify("correct horse", &hash).await.expect("room"));
-    assert!(!hashing.verify_at("correct house", &hash, 4).await.expect("room"));
+    assert!(!hashing.verify("correct house", &hash).await.expect("room"));
     let there = hashing.pool().run(|| thread::current().id()).await.expect("room");
     assert_ne!(there, thread::current().id());
 }
@@ -38,9 +38,9 @@ async fn a_password_is_compared_off_the_runtime() {
 #[tokio::test]
 async fn the_same_letters_are_the_same_password() {
     let hashing = Hashing::new(1, 4);
-    let hash = hashing.hash("cafe\u{301}", 4).await.expect("room");
-    assert!(hashing.verify_at("caf\u{e9}", &hash, 4).await.expect("room"));
-    assert!(!hashing.verify_at("cafe", &hash, 4).await.expect("room"));
+    let hash = hashing.hash("cafe\u{301}").await.expect("room");
+    assert!(hashing.verify("caf\u{e9}", &hash).await.expect("room"));
+    assert!(!hashing.verify("cafe", &hash).await.expect("room"));
 }
 
 /// One thread serves everything here: were a password hashed on it, nothing could be answered meanwhile.
@@ -108,7 +108,7 @@ async fn a_reload_keeps_the_threads_unless_there_are_to_be_others() {
         let config = serde_yaml::from_str(yaml).expect("rules");
         let mut tasks = Vec::new();
         let mut cx = BuildCx::new("auth", &clock, &metrics, &stores, (kept, before), &mut tasks);
-        Hashing::build(&config, &mut cx).expect("good rules")
+        Hashing::build(&config, "here", &mut cx).expect("good rules")
     };
     let (first, second, third) = (Retained::new(), Retained::new(), Retained::new());
     let before = build("{ workers: 1 }", None, &first);
@@ -118,4 +118,33 @@ async fn a_reload_keeps_the_threads_unless_there_are_to_be_others() {
     let threads = other.pool().threads();
     assert_eq!(Arc::strong_count(&threads), 2, "none is started before there is something to do");
     assert!(half() >= 1);
+}
+
+/// The configuration says what new hashes cost, and accounts have whatever it said before.
+#[tokio::test]
+async fn a_lowered_cost_makes_no_account_cheaper_to_guess_at_than_another() {
+    use tidegate_core::{Metrics, Retained, Stores};
+    let (clock, metrics, stores) = (Clock::system(), Metrics::new(), Stores::default());
+    let build = |yaml: &str, before: Option<&Retained>, kept: &Retained| {
+        let config = serde_yaml::from_str(yaml).expect("rules");
+        let mut tasks = Vec::new();
+        let mut cx = BuildCx::new("auth", &clock, &metrics, &stores, (kept, before), &mut tasks);
+        Hashing::build(&config, "here", &mut cx).expect("good rules")
+    };
+    let kinds = |hashing: &Hashing| {
+        let now = Millis::of(clock.wall());
+        hashing.seen().kinds(now).into_iter().map(|(kind, _)| kind).collect::<Vec<_>>()
+    };
+    let (first, second, third) = (Retained::new(), Retained::new(), Retained::new());
+    build("{ cost: 12 }", None, &first);
+    let lowered = build("{ cost: 10 }", Some(&first), &second);
+    assert_eq!(kinds(&lowered), [Kind::Bcrypt(10), Kind::Bcrypt(12)]);
+    assert_eq!(Kind::of(&lowered.hash("correct horse").await.expect("room")), Some(Kind::Bcrypt(10)));
+    let other = build("{ algorithm: argon2id, argon2id: { memory: 7MiB, passes: 5 } }", Some(&second), &third);
+    let argon = Kind::Argon2id(Effort { memory: 7168, passes: 5, lanes: 1 });
+    assert_eq!(kinds(&other), [Kind::Bcrypt(10), Kind::Bcrypt(12), argon]);
+    assert!(other.is_outdated(&Kind::Bcrypt(10).dummy()) && !other.is_outdated(&other.dummy()));
+    // One that an older program made, before anybody kept a record of it.
+    assert!(!lowered.verify("x", &Kind::Bcrypt(4).dummy()).await.expect("room"));
+    assert!(kinds(&lowered).contains(&Kind::Bcrypt(4)));
 }

@@ -3,7 +3,7 @@
 use crate::config::Algorithm;
 
 /// All of them, in the order of their bits.
-const ALL: [Algorithm; 12] = [
+const ALL: [Algorithm; 13] = [
     Algorithm::HS256,
     Algorithm::HS384,
     Algorithm::HS512,
@@ -15,6 +15,7 @@ const ALL: [Algorithm; 12] = [
     Algorithm::PS512,
     Algorithm::ES256,
     Algorithm::ES384,
+    Algorithm::ES512,
     Algorithm::EdDSA,
 ];
 
@@ -33,6 +34,7 @@ impl Algorithm {
             Algorithm::PS512 => "PS512",
             Algorithm::ES256 => "ES256",
             Algorithm::ES384 => "ES384",
+            Algorithm::ES512 => "ES512",
             Algorithm::EdDSA => "EdDSA",
         }
     }
@@ -57,10 +59,10 @@ impl Algorithm {
         }
     }
 
-    /// The same for the library that checks signatures.
-    pub(super) fn of_library(self) -> jsonwebtoken::Algorithm {
+    /// The same for the library that checks signatures; `None` for what it doesn't know.
+    pub(super) fn of_library(self) -> Option<jsonwebtoken::Algorithm> {
         use jsonwebtoken::Algorithm as Theirs;
-        match self {
+        Some(match self {
             Algorithm::HS256 => Theirs::HS256,
             Algorithm::HS384 => Theirs::HS384,
             Algorithm::HS512 => Theirs::HS512,
@@ -72,8 +74,9 @@ impl Algorithm {
             Algorithm::PS512 => Theirs::PS512,
             Algorithm::ES256 => Theirs::ES256,
             Algorithm::ES384 => Theirs::ES384,
+            Algorithm::ES512 => return None,
             Algorithm::EdDSA => Theirs::EdDSA,
-        }
+        })
     }
 }
 
@@ -88,6 +91,7 @@ impl Algorithms {
     pub(super) const RSA: Self = Self(0b1_1111_1000);
     pub(super) const P256: Self = Self(1 << Algorithm::ES256 as u16);
     pub(super) const P384: Self = Self(1 << Algorithm::ES384 as u16);
+    pub(super) const P521: Self = Self(1 << Algorithm::ES512 as u16);
     pub(super) const ED25519: Self = Self(1 << Algorithm::EdDSA as u16);
 
     pub(super) fn has(self, algorithm: Algorithm) -> bool {
@@ -134,11 +138,12 @@ mod tests {
             assert_eq!(algorithm as usize, bit);
             assert_eq!(Algorithm::parse(algorithm.as_str()), Some(algorithm));
             assert_eq!(Algorithm::parse(&algorithm.as_str().to_lowercase()), None);
-            assert_eq!(format!("{:?}", algorithm.of_library()), algorithm.as_str());
+            let theirs = algorithm.of_library().map(|theirs| format!("{theirs:?}"));
+            assert!(theirs.is_none_or(|theirs| theirs == algorithm.as_str()));
             assert_eq!(algorithm.secret_length().is_some(), Algorithms::HMAC.has(algorithm));
             assert_eq!(Algorithms::RSA.has(algorithm), matches!(&algorithm.as_str()[..2], "RS" | "PS"));
         }
-        for bad in ["none", "None", "NONE", "nOnE", "", "HS256 ", " HS256", "ES512", "ES256K", "RS1", "HS256\0"] {
+        for bad in ["none", "None", "NONE", "nOnE", "", "HS256 ", " HS256", "ES521", "ES256K", "RS1", "HS256\0"] {
             assert_eq!(Algorithm::parse(bad), None, "{bad}");
         }
     }

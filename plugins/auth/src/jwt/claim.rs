@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 pub(super) const LAST_SECOND: u64 = 253_402_300_799;
 
 /// A claim by its name; dots go into objects.
-pub(super) fn find<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+pub(crate) fn find<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     if let Some(value) = claims.get(name) {
         return Some(value);
     }
@@ -27,7 +27,7 @@ pub(super) fn date(value: &Value) -> Option<u64> {
 }
 
 /// The words of a claim: a list, or one text with spaces between. What is neither grants nothing.
-pub(super) fn words<'a>(value: &'a Value, mut add: impl FnMut(&'a str)) {
+pub(crate) fn words<'a>(value: &'a Value, mut add: impl FnMut(&'a str)) {
     match value {
         Value::String(text) => text.split_ascii_whitespace().for_each(add),
         Value::Array(list) => {

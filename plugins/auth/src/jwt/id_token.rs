@@ -51,6 +51,9 @@ pub(crate) struct IdTokens {
     source: Arc<Remote>,
 }
 
+/// What a good token says, and what it is signed with.
+type Found = Result<(Map<String, Value>, Algorithm), Fault>;
+
 /// Why a token doesn't say who somebody is.
 #[derive(Debug)]
 pub(crate) enum Unproved {
@@ -100,7 +103,7 @@ impl IdTokens {
     }
 
     /// `None` if there are no keys.
-    fn verified(&self, text: &str, now: SystemTime) -> Option<Result<(Map<String, Value>, Algorithm), Fault>> {
+    fn verified(&self, text: &str, now: SystemTime) -> Option<Found> {
         let mut space = Space::new();
         let token = match Token::read(text, &self.checks, &mut space) {
             Ok(token) => token,
@@ -172,7 +175,7 @@ fn half_hash(algorithm: Algorithm, text: &str) -> String {
         Algorithm::HS256 | Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 => &digest::SHA256,
         Algorithm::HS384 | Algorithm::RS384 | Algorithm::PS384 | Algorithm::ES384 => &digest::SHA384,
         // Ed25519 hashes with SHA-512 (RFC 8032 section 5.1).
-        Algorithm::HS512 | Algorithm::RS512 | Algorithm::PS512 | Algorithm::EdDSA => &digest::SHA512,
+        Algorithm::HS512 | Algorithm::RS512 | Algorithm::PS512 | Algorithm::ES512 | Algorithm::EdDSA => &digest::SHA512,
     };
     let whole = digest::digest(hash, text.as_bytes());
     let (half, _) = whole.as_ref().split_at(whole.as_ref().len() / 2);

@@ -99,9 +99,10 @@ fn read(key: &Value, origin: Origin) -> Result<VerifyKey, Why> {
         ("RSA", _) => new(Material::Rsa { n: &bytes(key, "n")?, e: &bytes(key, "e")? }),
         ("EC", Some("P-256")) => new(Material::P256(&point(key, 32)?)),
         ("EC", Some("P-384")) => new(Material::P384(&point(key, 48)?)),
+        ("EC", Some("P-521")) => new(Material::P521(&point(key, 66)?)),
         ("OKP", Some("Ed25519")) => new(Material::Ed25519(&bytes(key, "x")?)),
         ("oct", _) => new(Material::Secret(&secret()?)),
-        ("EC" | "OKP", _) => Err(Why::Other("its curve is none of P-256, P-384 and Ed25519")),
+        ("EC" | "OKP", _) => Err(Why::Other("its curve is none of P-256, P-384, P-521 and Ed25519")),
         _ => Err(Why::Other("its `kty` is not known here")),
     }
 }

@@ -1,6 +1,10 @@
 //! One key, and what it may be used with.
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::crypto::aws_lc;
 
@@ -13,8 +17,15 @@ use crate::id::Id;
 pub(crate) struct VerifyKey {
     pub(super) id: Option<Box<str>>,
     pub(super) algorithms: Algorithms,
-    key: DecodingKey,
+    key: Key,
     print: Id,
+}
+
+/// A key that is ready.
+enum Key {
+    Library(DecodingKey),
+    /// The library has no ES512.
+    P521(ParsedPublicKey),
 }
 
 /// What a key is made of.
@@ -30,6 +41,7 @@ pub(super) enum Material<'a> {
     /// A point in its uncompressed form (SEC 1 section 2.3.3): `04`, x, y.
     P256(&'a [u8]),
     P384(&'a [u8]),
+    P521(&'a [u8]),
     Ed25519(&'a [u8]),
 }
 
@@ -60,6 +72,7 @@ impl Material<'_> {
             Material::Rsa { .. } => Algorithms::RSA,
             Material::P256(_) => Algorithms::P256,
             Material::P384(_) => Algorithms::P384,
+            Material::P521(_) => Algorithms::P521,
             Material::Ed25519(_) => Algorithms::ED25519,
         }
     }
@@ -70,6 +83,7 @@ impl Material<'_> {
             Material::Rsa { .. } => "an RSA key",
             Material::P256(_) => "a P-256 key",
             Material::P384(_) => "a P-384 key",
+            Material::P521(_) => "a P-521 key",
             Material::Ed25519(_) => "an Ed25519 key",
         }
     }
@@ -91,31 +105,42 @@ impl Material<'_> {
                     at.len() == 97 && uncompressed(at) && ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, at).is_ok();
                 point(good, "P-384")
             }
+            Material::P521(at) => point(parse_p521(at).is_some(), "P-521"),
             Material::Ed25519(at) => point(at.len() == 32 && ParsedPublicKey::new(&ED25519, at).is_ok(), "Ed25519"),
         }
     }
 
-    fn decoding(&self) -> DecodingKey {
-        match *self {
+    /// Ready to be used; `None` for what [`check`](Self::check) refuses.
+    fn ready(&self) -> Option<Key> {
+        Some(Key::Library(match *self {
             Material::Secret(secret) => DecodingKey::from_secret(secret),
             Material::Rsa { n, e } => DecodingKey::from_rsa_raw_components(trim(n), trim(e)),
             Material::P256(at) | Material::P384(at) => DecodingKey::from_ec_der(at),
+            Material::P521(at) => return parse_p521(at).map(Key::P521),
             Material::Ed25519(at) => DecodingKey::from_ed_der(at),
-        }
+        }))
     }
 
     fn print(&self, id: Option<&str>, algorithms: Algorithms) -> Id {
         let (one, two): (&[u8], &[u8]) = match *self {
             Material::Rsa { n, e } => (trim(n), trim(e)),
-            Material::Secret(bytes) | Material::P256(bytes) | Material::P384(bytes) | Material::Ed25519(bytes) => {
-                (bytes, b"")
-            }
+            Material::Secret(bytes)
+            | Material::P256(bytes)
+            | Material::P384(bytes)
+            | Material::P521(bytes)
+            | Material::Ed25519(bytes) => (bytes, b""),
         };
         let named = [u8::from(id.is_some())];
         let parts =
             [self.kind().as_bytes(), one, two, &named, id.unwrap_or("").as_bytes(), &algorithms.bits().to_be_bytes()];
         Id::hash(&parts)
     }
+}
+
+/// A point in its uncompressed form.
+fn parse_p521(at: &[u8]) -> Option<ParsedPublicKey> {
+    let whole = at.len() == 133 && at.first() == Some(&4);
+    whole.then(|| ParsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, at).ok())?
 }
 
 /// Exponents below 65537 are those of broken padding (FIPS 186-5 section 5.1), and the library takes none over 33 bits.
@@ -165,12 +190,22 @@ impl VerifyKey {
         // Another crate of the program may have turned on the library's other backend; then it wants to be told which.
         let _ = aws_lc::DEFAULT_PROVIDER.install_default();
         let print = material.print(id, algorithms);
-        Ok(Self { id: id.map(Box::from), algorithms, key: material.decoding(), print })
+        let key = material.ready().ok_or(KeyError::Point(material.kind()))?;
+        Ok(Self { id: id.map(Box::from), algorithms, key, print })
     }
 
     /// Whether `signature` is this key's over `signed`; `None` if it is no base64url.
     pub(super) fn verify(&self, algorithm: Algorithm, signed: &str, signature: &str) -> Option<bool> {
-        jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &self.key, algorithm.of_library()).ok()
+        match &self.key {
+            Key::Library(key) => {
+                let algorithm = algorithm.of_library()?;
+                jsonwebtoken::crypto::verify(signature, signed.as_bytes(), key, algorithm).ok()
+            }
+            Key::P521(key) => {
+                let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+                Some(algorithm == Algorithm::ES512 && key.verify_sig(signed.as_bytes(), &signature).is_ok())
+            }
+        }
     }
 
     /// Names the key with everything that it may be used for; another key has another.
@@ -231,6 +266,9 @@ mod tests {
         assert_eq!(VerifyKey::new(None, Material::P256(&at), None).err(), Some(KeyError::Point("P-256")));
         assert_eq!(VerifyKey::new(None, Material::P256(&[4]), None).err(), Some(KeyError::Point("P-256")));
         assert_eq!(VerifyKey::new(None, Material::P384(&at), None).err(), Some(KeyError::Point("P-384")));
+        let mut at = [1; 133];
+        at[0] = 4;
+        assert_eq!(VerifyKey::new(None, Material::P521(&at), None).err(), Some(KeyError::Point("P-521")));
         assert_eq!(VerifyKey::new(None, Material::Ed25519(&[1; 31]), None).err(), Some(KeyError::Point("Ed25519")));
     }
 

@@ -11,7 +11,8 @@ pub(crate) fn warnings(config: &Jwt) -> ConfigErrors {
     let says_who = config.issuer.is_some() || config.discovery.is_some();
     if !says_who && config.audience.is_empty() {
         let warning = ConfigError::at("", "neither `issuer` nor `audience` is said: whatever its keys sign is taken");
-        let help = "a token that the same issuer made for another service is good here, too; name `issuer` and `audience`";
+        let help =
+            "a token that the same issuer made for another service is good here, too; name `issuer` and `audience`";
         found.push(warning.help(help));
     }
     let set = config.jwks.as_ref().and_then(|Jwks { url, .. }| url.as_deref()).map(|url| ("jwks.url", url));

@@ -17,10 +17,13 @@ mod rfc_tests;
 mod setup;
 mod source;
 mod verify;
+#[cfg(test)]
+mod wycheproof_tests;
 
 #[doc(hidden)]
 pub mod bench;
 
+pub(crate) use claim::{find as find_claim, words as claim_words};
 pub(crate) use id_token::{IdTokens, Relying, Sent, Unproved};
 pub(crate) use json::object;
 pub(crate) use keys::Keys;

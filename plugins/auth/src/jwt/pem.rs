@@ -98,6 +98,7 @@ const RSA: Oid<'static> = oid!(1.2.840.113549.1.1.1);
 const EC: Oid<'static> = oid!(1.2.840.10045.2.1);
 const P256: Oid<'static> = oid!(1.2.840.10045.3.1.7);
 const P384: Oid<'static> = oid!(1.3.132.0.34);
+const P521: Oid<'static> = oid!(1.3.132.0.35);
 const ED25519: Oid<'static> = oid!(1.3.101.112);
 
 fn of_info<T>(info: &SubjectPublicKeyInfo<'_>, with: impl FnOnce(Material<'_>) -> T) -> Result<T, ConfigError> {
@@ -112,11 +113,13 @@ fn of_info<T>(info: &SubjectPublicKeyInfo<'_>, with: impl FnOnce(Material<'_>) -
         Ok(with(Material::P256(bytes)))
     } else if *algorithm == EC && curve == Some(P384) {
         Ok(with(Material::P384(bytes)))
+    } else if *algorithm == EC && curve == Some(P521) {
+        Ok(with(Material::P521(bytes)))
     } else if *algorithm == ED25519 {
         Ok(with(Material::Ed25519(bytes)))
     } else {
         let error = ConfigError::at("", "a key of a kind that can't be used here");
-        Err(error.help("RSA of at least 2048 bits, P-256, P-384 and Ed25519 can"))
+        Err(error.help("RSA of at least 2048 bits, P-256, P-384, P-521 and Ed25519 can"))
     }
 }
 
@@ -144,6 +147,7 @@ mod tests {
         for (algorithm, fits) in [
             (&rcgen::PKCS_ECDSA_P256_SHA256, Algorithms::P256),
             (&rcgen::PKCS_ECDSA_P384_SHA384, Algorithms::P384),
+            (&rcgen::PKCS_ECDSA_P521_SHA512, Algorithms::P521),
             (&rcgen::PKCS_ED25519, Algorithms::ED25519),
         ] {
             let pair = made(algorithm);
@@ -161,7 +165,9 @@ mod tests {
     #[test]
     fn weak_and_unknown_keys_are_refused() {
         assert_eq!(key(RSA_1024).expect("PEM").err(), Some(KeyError::RsaSize(1024)));
-        assert!(key(P521).err().is_some_and(|error| error.message.contains("can't be used here")));
+        assert_eq!(key(P521).expect("PEM").expect("a key").algorithms, Algorithms::P521);
+        let ed448 = "-----BEGIN PUBLIC KEY-----\nMEMwBQYDK2VxAzoAX9dEm1m0Yf0s54fsYWrUaibnxKVhtKkVAHTVBUhMKL1aYzZ0\nlOnTAdKgiA9F0n+TnUg/4yzJvGgA\n-----END PUBLIC KEY-----\n";
+        assert!(key(ed448).is_err_and(|error| error.message.contains("can't be used here")));
     }
 
     #[test]

@@ -134,16 +134,26 @@ fn rfc_7520_section_4_rs256_ps384_and_hs256() {
 }
 
 #[test]
-fn rfc_7520_section_4_3_es512_is_not_taken() {
+fn rfc_7515_appendix_a_4_es512() {
+    let x = "AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk";
+    let y = "ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-x3S1WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2";
+    let jwk = json!({"kty": "EC", "crv": "P-521", "x": x, "y": y});
+    let signature = "AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZZqwqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgzDO7iKvU8vcnwNrmxYbSW9ERBXukOXolLzeO_Jn";
+    assert_signed("eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA", signature, &jwk);
+}
+
+#[test]
+fn rfc_7520_section_4_3_es512() {
     let x = "AHKZLLOsCOzz5cY97ewNUajB957y-C-U88c3v13nmGZx6sYl_oJXu9A5RkTKqjqvjyekWF-7ytDyRXYgCF5cj0Kt";
     let y = "AdymlHvOiLxXkEhayXQnNCvDX4h9htZaCJN34kfmC6pV5OhQHiraVySsUdaQkAgDPrwQrJmbnX9cwlGfP-HqHZR1";
-    let set = json!({"keys": [{"kty": "EC", "kid": BILBO, "use": "sig", "crv": "P-521", "x": x, "y": y}]});
-    let (keys, left_out) = Keys::of_set(set.to_string().as_bytes(), Origin::Public).expect("a set");
-    assert_eq!(keys.len(), 0);
-    assert!(left_out[0].why.to_string().contains("curve"));
-    // Its own payload is no JSON: with claims in its place the algorithm is what it is refused for.
-    let token = format!("eyJhbGciOiJFUzUxMiIsImtpZCI6ImJpbGJvLmJhZ2dpbnNAaG9iYml0b24uZXhhbXBsZSJ9.{JOE}.{SECTION_4_3}");
-    assert_eq!(reason(&token, &keys, &checks()), Some(Reason::Algorithm));
+    let jwk = json!({"kty": "EC", "kid": BILBO, "use": "sig", "crv": "P-521", "x": x, "y": y});
+    let signed = format!("eyJhbGciOiJFUzUxMiIsImtpZCI6ImJpbGJvLmJhZ2dpbnNAaG9iYml0b24uZXhhbXBsZSJ9.{FRODO}");
+    assert_signed(&signed, SECTION_4_3, &jwk);
+    // With the algorithm of another curve the key is none.
+    assert_eq!(
+        reason(&format!("eyJhbGciOiJFUzM4NCJ9.{JOE}.{SECTION_4_3}"), &key(&jwk), &checks()),
+        Some(Reason::Algorithm)
+    );
 }
 
 #[test]

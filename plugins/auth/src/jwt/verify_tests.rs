@@ -99,8 +99,7 @@ fn boxed(words: &[&str]) -> Box<[Box<str>]> {
 
 #[test]
 fn a_good_token_says_who_is_asking() {
-    let over =
-        json!({"roles": ["admin", "dev"], "role": "dev ops", "scope": "a:read b:write", "jti": "t1", "n": {"m": 1}});
+    let over = json!({"roles": ["admin", "dev"], "role": "dev ops", "scope": "a:read b:write", "jti": "t1", "iss": "a", "n": {"m": 1}});
     let proved = proved(over, &checks()).expect("good");
     let identity = &proved.identity;
     assert_eq!((identity.subject(), identity.provider(), identity.proof().as_str()), ("u1", "jwt", "jwt"));
@@ -109,8 +108,8 @@ fn a_good_token_says_who_is_asking() {
     assert_eq!(identity.claim("n.m"), Some(&json!(1)));
     assert_eq!(identity.expires(), Some(at(NOW + 600)));
     let mark = proved.mark.expect("it can be revoked");
-    assert_eq!(mark.token, Name::of_jti(ISSUER, "t1"));
-    assert_eq!(mark.subject, Name::of_subject(ISSUER, "u1"));
+    assert_eq!(mark.token, Name::of_jti(Some("a"), "t1"));
+    assert_eq!(mark.subject, Name::of_subject(Some("a"), "u1"));
     // As long as it is taken, leeway and all, its revocation must be kept.
     assert_eq!((mark.issued, mark.expires, mark.session), (NOW - 10, NOW + 630, None));
 }

@@ -19,7 +19,7 @@ fn is_ours(metadata: &Metadata) -> bool {
     is_owner(metadata.uid(), rustix::process::geteuid().as_raw())
 }
 
-fn is_owner(owner: u32, us: u32) -> bool {
+pub(super) fn is_owner(owner: u32, us: u32) -> bool {
     owner == us || owner == 0
 }
 

@@ -89,6 +89,29 @@ fn keys_that_others_may_read_or_replace_are_refused_with_the_remedy() {
     assert!(error.contains("chmod 700"), "{error}");
 }
 
+/// Only root can give a file away: where tests are run by somebody else, who owns what is asked of the rule alone.
+#[test]
+fn keys_that_belong_to_another_user_are_refused_with_the_remedy() {
+    use super::folder::is_owner;
+    assert!(is_owner(1000, 1000) && is_owner(0, 1000) && !is_owner(1001, 1000) && !is_owner(1001, 0));
+    let dir = tempfile::tempdir().expect("a directory");
+    let (clock, schedule) = (manual_clock(), schedule("{}"));
+    opened(dir.path(), &clock, &schedule).expect("made");
+    let give = |path: &Path, user| std::os::unix::fs::chown(path, Some(user), None).is_ok();
+    for path in [dir.path(), &dir.path().join("keys.json")] {
+        if !give(path, 12345) {
+            return;
+        }
+        let error = opened(dir.path(), &clock, &schedule).expect_err("somebody else's").to_string();
+        assert!(
+            error.contains("user 12345 could put") && error.contains(&format!("chown 0 {}", path.display())),
+            "{error}"
+        );
+        assert!(give(path, 0));
+    }
+    opened(dir.path(), &clock, &schedule).expect("ours again");
+}
+
 #[test]
 fn a_damaged_file_is_refused_and_not_replaced_and_its_text_is_not_shown() {
     let dir = tempfile::tempdir().expect("a directory");

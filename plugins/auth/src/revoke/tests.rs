@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tidegate_core::{Metrics, Stop};
+use tidegate_core::{Metrics, Stop, TimeSource as _};
 use tidegate_testkit::{ManualClock, manual_clock, wait_until};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -230,6 +230,24 @@ async fn a_store_that_counts_from_the_beginning_again_is_read_from_there() {
     emptied.revoke(&[of_token("c")], Millis(0)).await.expect("revoked");
     let gateway = Gateway::knowing(known, &emptied, RevocationMode::Local, OnStoreError::Allow).reads().await;
     assert_eq!(gateway.check("c"), Standing::Revoked);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_far_ahead_and_back_drops_nothing_that_is_live() {
+    const DAYS: Duration = Duration::from_secs(30 * 86_400);
+    let store = FakeStore::new();
+    let until = Millis::of(gateway_time()).plus(Duration::from_secs(900));
+    store.revoke(&[Revocation { until, ..of_token("before") }], Millis(0)).await.expect("revoked");
+    let gateway = Gateway::new(&store, RevocationMode::Local, OnStoreError::Allow, 1000).reads().await;
+    gateway.clock.set_wall(gateway.clock.wall() + DAYS);
+    // Somewhere else, where the clock is right, one more is revoked; here it is read, and all shards are swept.
+    store.revoke(&[Revocation { until, ..of_token("meanwhile") }], Millis(0)).await.expect("revoked");
+    for _ in 0..64 {
+        gateway.tick().await;
+    }
+    gateway.clock.set_wall(gateway.clock.wall() - DAYS);
+    gateway.tick().await;
+    assert_eq!((gateway.check("before"), gateway.check("meanwhile")), (Standing::Revoked, Standing::Revoked));
 }
 
 fn gateway_time() -> std::time::SystemTime {

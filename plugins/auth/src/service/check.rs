@@ -6,7 +6,7 @@ use tidegate_core::{ConfigError, ConfigErrors};
 
 use super::cookies::Cookies;
 use super::tokens::Tokens;
-use super::{session_cookie, totp};
+use super::{oidc, session_cookie, totp};
 use crate::config::service::Service;
 
 /// Errors are relative to `service`. What is built of it afterwards fails for other reasons alone.
@@ -14,6 +14,7 @@ pub(crate) fn check(config: &Service) -> Result<(), ConfigErrors> {
     let mut errors = ConfigErrors::new();
     together(config, &mut errors);
     totp::check(config, &mut errors);
+    oidc::check(config, &mut errors);
     errors.collect(Tokens::build(config));
     errors.collect(Cookies::build(config));
     if let Some(session) = &config.session {

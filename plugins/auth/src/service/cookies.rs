@@ -18,6 +18,8 @@ pub(super) struct Cookies {
     pub(super) session: Option<String>,
     /// By which a device is known that has logged in before.
     pub(super) device: String,
+    /// Those of logins with other providers.
+    logins: Vec<String>,
     secure: bool,
     same_site: &'static str,
 }
@@ -55,7 +57,8 @@ impl Cookies {
                 errors.push(ConfigError::at(*place, "a cookie's name is letters, digits and `-_.`, up to 64"));
             }
             let taken = places[..at].iter().filter_map(|(_, name)| *name).any(|before| bare(before) == bare(name));
-            if taken || bare(name) == DEVICE {
+            let of_login = bare(name).strip_prefix("login-").is_some_and(|it| config.login_with.contains_key(it));
+            if taken || of_login || bare(name) == DEVICE {
                 errors.push(ConfigError::at(*place, "another cookie of the service has this name"));
             }
         }
@@ -67,6 +70,7 @@ impl Cookies {
             csrf: named(&cookies.csrf),
             session: session.map(named),
             device: named("__Host-device"),
+            logins: config.login_with.keys().map(|name| named(&login(name))).collect(),
             secure: !cookies.insecure,
             same_site: match cookies.same_site {
                 SameSite::Strict => "Strict",
@@ -79,6 +83,17 @@ impl Cookies {
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let tokens = [&self.access, &self.refresh].into_iter().filter(|_| self.deliver).map(String::as_str);
         tokens.chain(self.session.as_deref()).chain([self.device.as_str()])
+    }
+
+    /// The names of all that are nobody else's business.
+    pub(super) fn hidden(&self) -> impl Iterator<Item = &str> {
+        self.names().chain(self.logins.iter().map(String::as_str))
+    }
+
+    /// That of a login with this provider.
+    pub(super) fn login(&self, provider: &str) -> String {
+        let name = login(provider);
+        if self.secure { name } else { bare(&name).to_owned() }
     }
 
     /// Whether a request has come with a cookie that is taken away at logout.
@@ -100,17 +115,44 @@ impl Cookies {
         lasts: Duration,
         scripts: Scripts,
     ) -> Result<HeaderValue, Error> {
+        self.set_for(name, value, (path, self.same_site), lasts, scripts)
+    }
+
+    /// The same for one that has to come along when another site sends the browser back.
+    pub(super) fn set_lax(
+        &self,
+        name: &str,
+        value: &str,
+        path: &str,
+        lasts: Duration,
+        scripts: Scripts,
+    ) -> Result<HeaderValue, Error> {
+        self.set_for(name, value, (path, "Lax"), lasts, scripts)
+    }
+
+    fn set_for(
+        &self,
+        name: &str,
+        value: &str,
+        (path, same_site): (&str, &str),
+        lasts: Duration,
+        scripts: Scripts,
+    ) -> Result<HeaderValue, Error> {
         let age = lasts.as_secs().to_string();
         let hidden = if scripts == Scripts::Blind { "; HttpOnly" } else { "" };
         let secure = if self.secure { "; Secure" } else { "" };
-        let parts =
-            [name, "=", value, "; Path=", path, "; Max-Age=", &age, hidden, secure, "; SameSite=", self.same_site];
+        let parts = [name, "=", value, "; Path=", path, "; Max-Age=", &age, hidden, secure, "; SameSite=", same_site];
         let text = parts.concat();
         HeaderValue::try_from(text).map_err(|_| Error::internal("a cookie that is no header field"))
     }
 }
 
 const DEVICE: &str = "device";
+
+/// With `__Host-`: a neighbouring host could plant another one (RFC 6265bis section 4.1.3).
+fn login(provider: &str) -> String {
+    ["__Host-login-", provider].concat()
+}
 
 /// A name without the prefix that promises.
 fn bare(name: &str) -> &str {

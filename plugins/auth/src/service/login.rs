@@ -9,7 +9,6 @@ use super::signup::name_of;
 use super::{Desk, TokenService, totp};
 use crate::events::{Event, EventKind, Origin};
 use crate::guard::Attempt;
-use crate::hashing::cost_of;
 use crate::store::User;
 
 const MEMBERS: [&str; 5] = ["name", "email", "password", "totp", "challenge"];
@@ -92,7 +91,7 @@ impl TokenService {
     }
 
     /// Asked for only when the password was right.
-    async fn second_factor(
+    pub(super) async fn second_factor(
         &self,
         user: &User,
         code: Option<&str>,
@@ -113,13 +112,13 @@ impl TokenService {
         Err(challenged(Reply::unauthorized("totp_invalid", "this code is wrong or was used")).into())
     }
 
-    /// With a new hash, if the old one was cheaper than they are now. If it can't be made, the old one is as good.
+    /// With a new hash, if the old one was made in another way than they are now. If it can't be made, the old one is as
+    /// good.
     async fn rehashed(&self, user: User, password: &str) -> User {
-        let cost = self.config.password.cost;
-        if cost_of(&user.hash).is_none_or(|old| old >= cost) {
+        if !self.deps.hashing.is_outdated(&user.hash) {
             return user;
         }
-        let Ok(hash) = self.deps.hashing.hash(password, cost).await else { return user };
+        let Ok(hash) = self.deps.hashing.hash(password).await else { return user };
         let newer = User { hash, ..user.clone() };
         match self.deps.store.update_user(&newer).await {
             Ok(true) => newer,
@@ -129,7 +128,7 @@ impl TokenService {
 
     /// A password that was changed while this login was under way has ended it: the change ended the sessions that it
     /// found, and can't have found this one. The user as they are now: roles may have been taken away meanwhile.
-    async fn still_so(&self, user: &User, session: crate::id::Id) -> Result<User, Refused> {
+    pub(super) async fn still_so(&self, user: &User, session: crate::id::Id) -> Result<User, Refused> {
         let now = self.deps.store.user(user.id).await?;
         if let Some(now) = now.filter(|now| now.changed == user.changed && !now.disabled) {
             return Ok(now);
@@ -138,7 +137,7 @@ impl TokenService {
         Err(invalid_credentials().into())
     }
 
-    async fn logged_in(&self, user: &User, session: crate::id::Id, origin: &Origin) {
+    pub(super) async fn logged_in(&self, user: &User, session: crate::id::Id, origin: &Origin) {
         let event = Event::new(EventKind::Login, origin).user(user.id).name(&user.name).session(session);
         self.deps.events.emit(event);
         self.deps.events.new_login(&*self.deps.store, user.id, Some(session), origin).await;

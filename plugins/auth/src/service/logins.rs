@@ -48,7 +48,8 @@ impl TokenService {
             }
             None => (Id::random(), None, self.config.refresh.ttl.get(), self.config.refresh.absolute.get()),
         };
-        let created = now.max(Millis(issued.saturating_mul(1000)));
+        // After the last change of the password, however far the clock was ahead by which that was made.
+        let created = now.max(Millis(issued.saturating_mul(1000))).max(Millis(user.changed.0.saturating_add(1)));
         let ends = now.plus(ends);
         let session = Session {
             id,
@@ -92,20 +93,20 @@ impl TokenService {
 
     /// By which everything of a session is refused.
     pub(super) fn revoked_session(&self, session: Id, now: Millis) -> Revocation {
-        Revocation { what: Revoked::Session(session), before: u64::MAX, until: now.plus(self.outlives()) }
+        Revocation::of_session(session, self.forgotten(now))
     }
 
     /// By which everything that a user has now is refused, and nothing that comes in a second.
     pub(super) fn revoked_user(&self, user: Id, now: Millis) -> Revocation {
         let what = Revoked::Subject(self.name_of(user).own);
-        Revocation { what, before: now.seconds() + 1, until: now.plus(self.outlives()) }
+        Revocation { what, before: now.seconds() + 1, until: self.forgotten(now) }
     }
 
-    /// How long something of a session may be good after its end: tokens live, and sessions by cookie are remembered for
-    /// a moment.
-    fn outlives(&self) -> Duration {
+    /// When nothing is good any more of what was issued until now: tokens live, those of a configuration before perhaps
+    /// for longer, and sessions by cookie are remembered for a moment.
+    pub(super) fn forgotten(&self, now: Millis) -> Millis {
         let remembered = self.config.session.as_ref().map_or(Duration::ZERO, |_| REMEMBERED);
-        self.tokens.ttl.max(remembered) + SECOND + AHEAD
+        now.plus(self.past.longest(self.tokens.ttl, now).max(remembered) + SECOND + AHEAD)
     }
 
     /// Revokes, and acknowledges it when the store has it.

@@ -13,8 +13,10 @@ mod logins;
 mod logout;
 mod me;
 mod metrics;
+mod oidc;
 mod password;
 mod passwords;
+mod past;
 mod paths;
 mod provider;
 mod refresh;
@@ -37,7 +39,7 @@ pub(crate) use check::check;
 pub(crate) use provider::provider;
 pub(crate) use signup::name_of;
 
-use crate::config::service::{Mount, Service};
+use crate::config::service::{Mount, Service, StoreChoice};
 use crate::events::{Events, Origin};
 use crate::guard::Guard;
 use crate::hashing::Hashing;
@@ -48,7 +50,9 @@ use crate::store::Store;
 use crate::verdict::Authenticator;
 use cookies::Cookies;
 use metrics::ServiceMetrics;
+use oidc::LoginWith;
 use passwords::Policy;
+use past::{Keeper, Past};
 use paths::Call;
 use signup::Signups;
 use tokens::Tokens;
@@ -81,7 +85,9 @@ pub(crate) struct TokenService {
     passwords: Arc<Policy>,
     signups: Signups,
     tokens: Tokens,
+    past: Arc<Past>,
     cookies: Cookies,
+    login_with: LoginWith,
     metrics: ServiceMetrics,
     /// `Cache-Control` of what everybody may know.
     max_age: HeaderValue,
@@ -101,11 +107,26 @@ impl TokenService {
         let signups = errors.collect(signups.transpose()).flatten();
         let tokens = errors.collect(Tokens::build(config));
         let cookies = errors.collect(Cookies::build(config));
+        let login_with = cookies.as_ref().map(|cookies| LoginWith::build(config, cookies, cx));
+        let login_with = errors.collect(login_with.transpose()).flatten();
         let metrics = errors.collect(ServiceMetrics::new(cx.metrics()));
         let (Some(passwords), Some(signups)) = (passwords, signups) else { return Err(errors) };
         let (Some(tokens), Some(cookies), Some(metrics)) = (tokens, cookies, metrics) else { return Err(errors) };
+        let Some(login_with) = login_with else { return Err(errors) };
+        let past = past(&deps, &config.store, tokens.ttl, cx);
         let (config, max_age) = (config.clone(), discovery::max_age(config));
-        errors.into_result(Arc::new(Self { deps, config, passwords, signups, tokens, cookies, metrics, max_age }))
+        errors.into_result(Arc::new(Self {
+            deps,
+            config,
+            passwords,
+            signups,
+            tokens,
+            past,
+            cookies,
+            login_with,
+            metrics,
+            max_age,
+        }))
     }
 
     /// One route's share of it.
@@ -141,6 +162,16 @@ impl TokenService {
     pub(crate) fn now(&self) -> Millis {
         self.deps.now()
     }
+}
+
+/// What was issued and hashed before, and who keeps the record of it.
+fn past(deps: &Deps, store: &StoreChoice, ttl: std::time::Duration, cx: &mut BuildCx<'_>) -> Arc<Past> {
+    let past = cx.retain(&["past ", &crate::store::place(store, cx)].concat(), Past::default);
+    past.issues(ttl, deps.now());
+    let (seen, clock) = (deps.hashing.seen().clone(), deps.clock.clone());
+    let keeper = Keeper { past: past.clone(), seen, store: deps.store.clone(), clock, ttl };
+    cx.spawn("past", |stop| keeper.run(stop));
+    past
 }
 
 /// The service below the paths of a route.
@@ -205,6 +236,7 @@ impl Desk<'_> {
                 self.service.signups.serve(&self.service.deps, &members, &Origin::of(cx)).await
             }
             Call::Login => self.login(cx).await,
+            Call::LoginWith | Call::LoginCallback => self.login_with(call, cx).await,
             Call::Refresh if self.service.config.session.is_some() => off(),
             Call::Refresh => self.refresh(cx).await,
             Call::Logout => self.logout(cx).await,

@@ -10,8 +10,7 @@ use super::passwords::{Fault, normal, refusal};
 use super::{Desk, TokenService};
 use crate::events::{Event, EventKind, Origin};
 use crate::guard::Attempt;
-use crate::id::Id;
-use crate::store::{Session, User};
+use crate::store::User;
 
 impl Desk<'_> {
     /// Changes it, ends all other sessions, and gives this one a token that is good from then on.
@@ -33,10 +32,10 @@ impl Desk<'_> {
         admitted(service.deps.guard.admit(&attempt).await?)?;
         service.knows(&user, &old, &attempt, &origin).await?;
         service.good_enough(&user, &old, &new).await?;
-        let changed = service.changed(&user, &new).await?;
-        // Before the sessions are read: a logout from here on is later than the token, and refuses it.
+        // Before the session is read: a logout from here on is later than the token, and refuses it.
         let now = service.now();
-        let session = service.end_others(&caller).await?;
+        let changed = service.changed(&user, &caller, &new).await?;
+        let session = service.deps.store.session(caller.session, now).await?;
         let event = Event::new(EventKind::PasswordChanged, &origin).user(user.id).session(caller.session);
         service.deps.events.emit(event);
         match session {
@@ -70,24 +69,16 @@ impl TokenService {
         self.passwords.demand(POINTER, new, &about).await
     }
 
-    async fn changed(&self, user: &User, new: &str) -> Result<User, Refused> {
-        let hash = self.deps.hashing.hash(new, self.config.password.cost).await?;
-        let changed = User { hash, changed: self.now(), ..user.clone() };
-        match self.deps.store.update_user(&changed).await? {
-            true => Ok(changed),
-            false => Err(problem(StatusCode::CONFLICT, "conflict", "the account was changed meanwhile").into()),
-        }
-    }
-
-    /// Ends all sessions but the caller's. A login that is under way finds that the password was changed, and ends itself.
-    async fn end_others(&self, caller: &Caller) -> Result<Option<Session>, Refused> {
+    /// With the new password, and all sessions but the caller's ended with it. A login that is under way finds that the
+    /// password was changed, and ends itself.
+    async fn changed(&self, user: &User, caller: &Caller, new: &str) -> Result<User, Refused> {
+        let hash = self.deps.hashing.hash(new).await?;
         let now = self.now();
-        let sessions = self.deps.store.sessions(caller.user, now).await?;
-        let (kept, others): (Vec<_>, Vec<_>) = sessions.into_iter().partition(|s| s.id == caller.session);
-        let others: Vec<Id> = others.into_iter().map(|session| session.id).collect();
-        let revoke: Vec<_> = others.iter().map(|id| self.revoked_session(*id, now)).collect();
-        self.deps.store.end_sessions(caller.user, Some(caller.session), &revoke).await?;
-        self.deps.revocations.heard(&revoke);
-        Ok(kept.into_iter().next())
+        let changed = User { hash, changed: now, kept: Some(caller.session), ..user.clone() };
+        let Some(revoked) = self.deps.store.change_password(&changed, self.forgotten(now)).await? else {
+            return Err(problem(StatusCode::CONFLICT, "conflict", "the account was changed meanwhile").into());
+        };
+        self.deps.revocations.heard(&revoked);
+        Ok(changed)
     }
 }

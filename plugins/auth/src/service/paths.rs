@@ -21,10 +21,12 @@ pub(super) enum Call {
     TotpRemove,
     Jwks,
     Discovery,
+    LoginWith,
+    LoginCallback,
 }
 
 /// What metrics call them, in the order of [`Call::index`]; the last is for paths that are none.
-pub(super) const NAMES: [&str; 15] = [
+pub(super) const NAMES: [&str; 17] = [
     "signup",
     "login",
     "refresh",
@@ -39,6 +41,8 @@ pub(super) const NAMES: [&str; 15] = [
     "totp_remove",
     "jwks",
     "discovery",
+    "login_with",
+    "login_callback",
     "none",
 ];
 
@@ -59,8 +63,22 @@ impl Call {
             "totp/remove" => Call::TotpRemove,
             ".well-known/jwks.json" => Call::Jwks,
             ".well-known/openid-configuration" => Call::Discovery,
-            _ => Call::Session(Id::parse(path.strip_prefix("sessions/")?)?),
+            _ => match path.strip_prefix("login/") {
+                Some(below) => Self::of_login(below)?,
+                None => Call::Session(Id::parse(path.strip_prefix("sessions/")?)?),
+            },
         })
+    }
+
+    /// Of a provider; whether there is one of this name is not known here.
+    fn of_login(below: &str) -> Option<Self> {
+        let (name, rest) = below.split_once('/').map_or((below, None), |(name, rest)| (name, Some(rest)));
+        match rest {
+            _ if name.is_empty() => None,
+            None => Some(Call::LoginWith),
+            Some("callback") => Some(Call::LoginCallback),
+            Some(_) => None,
+        }
     }
 
     /// Its place in [`NAMES`].
@@ -80,6 +98,8 @@ impl Call {
             Call::TotpRemove => 11,
             Call::Jwks => 12,
             Call::Discovery => 13,
+            Call::LoginWith => 14,
+            Call::LoginCallback => 15,
         }
     }
 
@@ -88,6 +108,8 @@ impl Call {
         match self.allow() {
             "POST" => *method == Method::POST,
             "DELETE" => *method == Method::DELETE,
+            "GET" => *method == Method::GET,
+            "GET, POST" => *method == Method::GET || *method == Method::POST,
             _ => *method == Method::GET || *method == Method::HEAD,
         }
     }
@@ -97,6 +119,9 @@ impl Call {
         match self {
             Call::Me | Call::Sessions | Call::Jwks | Call::Discovery => "GET, HEAD",
             Call::Session(_) => "DELETE",
+            // What is looked at must not begin or end a login.
+            Call::LoginWith => "GET, POST",
+            Call::LoginCallback => "GET",
             _ => "POST",
         }
     }
@@ -129,10 +154,26 @@ mod tests {
             "totp/remove",
             ".well-known/jwks.json",
             ".well-known/openid-configuration",
+            "login/google",
+            "login/google/callback",
         ];
         let found: Vec<_> = paths.iter().map(|path| Call::of(path).expect(path).index()).collect();
         assert_eq!(found, (0..NAMES.len() - 1).collect::<Vec<_>>());
-        for path in ["", "login/", "/login", "LOGIN", "sessions/", "sessions/x", "sessions/../me", "totp", "totp/"] {
+        for path in [
+            "",
+            "login/",
+            "login//callback",
+            "login/google/",
+            "login/google/callback/",
+            "login/google/x",
+            "/login",
+            "LOGIN",
+            "sessions/",
+            "sessions/x",
+            "sessions/../me",
+            "totp",
+            "totp/",
+        ] {
             assert_eq!(Call::of(path), None, "{path}");
         }
     }

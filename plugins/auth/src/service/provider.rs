@@ -38,7 +38,7 @@ pub(crate) fn provider(
     let (Some(keys), Some(store)) = (&parts.keys, &parts.store) else { return Err(ConfigErrors::new()) };
     let said = |_: ConfigErrors| ConfigErrors::new();
     let cookies = Cookies::build(config).map_err(said)?;
-    let own = cookies.names().map(|name| Source::Cookie(name.to_owned())).collect::<Vec<_>>();
+    let own = cookies.hidden().map(|name| Source::Cookie(name.to_owned())).collect::<Vec<_>>();
     let own = Sources::of(&own).map_err(said)?;
     let access = cookies.deliver.then(|| cookies.access.clone());
     let tokens = crate::jwt::own(name, &config.issuer, &config.audience, access.as_deref(), keys.clone(), parts);

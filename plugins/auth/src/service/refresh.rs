@@ -48,7 +48,8 @@ impl Desk<'_> {
         // Before the user is read: what is revoked from here on is later than the token, and refuses it; what was
         // revoked before is in what is read.
         let issued = service.next_good(&session, now);
-        let Some(user) = service.deps.store.user(session.user).await?.filter(|user| !user.disabled) else {
+        let user = service.deps.store.user(session.user).await?;
+        let Some(user) = user.filter(|user| !user.disabled && !user.has_ended(&session)) else {
             service.end(session.user, session.id, &[]).await?;
             service.metrics.refreshed(Refreshed::Gone);
             return self.without_cookies(over());

@@ -117,7 +117,8 @@ impl SessionCookies {
     async fn touched(&self, id: Id, now: Millis) -> Result<Option<Proved>, StoreError> {
         let Some(session) = self.store.touch(id, now, now.plus(self.idle)).await? else { return Ok(None) };
         let user = self.store.user(session.user).await?.filter(|user| !user.disabled);
-        let Some(user) = user.filter(|_| session.generation == 0) else { return Ok(None) };
+        let good = |user: &User| session.generation == 0 && !user.has_ended(&session);
+        let Some(user) = user.filter(good) else { return Ok(None) };
         let proved = self.proved(&session, &user);
         // Looked at again before it may have ended, however short it is.
         let fresh = now.plus(TOUCH.min(self.idle / 10));

@@ -20,14 +20,15 @@ pub(super) struct Tokens {
     email: bool,
 }
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+/// The longest that a token lives.
+pub(super) const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 impl Tokens {
     /// Errors are relative to `service`.
     pub(super) fn build(config: &Service) -> Result<Self, ConfigErrors> {
         let mut errors = ConfigErrors::new();
         let ttl = config.access.ttl.get();
-        if ttl > DAY || ttl < Duration::from_secs(1) {
+        if ttl > LONGEST || ttl < Duration::from_secs(1) {
             errors.push(ConfigError::at("access.ttl", "it must be from 1s to 24h"));
         }
         for (index, claim) in config.access.claims.iter().enumerate() {

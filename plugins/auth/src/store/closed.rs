@@ -26,6 +26,10 @@ impl Store for Closed {
     async fn update_user(&self, _: &User) -> Result<bool, StoreError> {
         closed()
     }
+    async fn change_password(&self, _: &User, _: Millis) -> Result<Option<Vec<Revocation>>, StoreError> {
+        closed()
+    }
+
     async fn open_session(&self, _: &Session, _: u32) -> Result<Vec<Id>, StoreError> {
         closed()
     }

@@ -133,6 +133,19 @@ impl Store for FakeStore {
         })
     }
 
+    async fn change_password(&self, user: &User, until: Millis) -> Result<Option<Vec<Revocation>>, StoreError> {
+        if !self.update_user(user).await? {
+            return Ok(None);
+        }
+        self.ask(|state| {
+            let theirs = state.sessions.values().filter(|one| one.user == user.id && Some(one.id) != user.kept);
+            let revoke: Vec<_> = theirs.map(|one| Revocation::of_session(one.id, until)).collect();
+            state.sessions.retain(|id, one| one.user != user.id || Some(*id) == user.kept);
+            state.revoke(&revoke);
+            Some(revoke)
+        })
+    }
+
     async fn open_session(&self, session: &Session, most: u32) -> Result<Vec<Id>, StoreError> {
         self.ask(|state| state.open(session, most))
     }

@@ -38,6 +38,11 @@ pub(crate) trait Store: Send + Sync {
     /// between, the user is gone, or the new name is somebody else's.
     async fn update_user(&self, user: &User) -> Result<bool, StoreError>;
 
+    /// The same, and ends all sessions of the user but [`User::kept`] in one, with what was issued for them refused until
+    /// `until`: what was revoked for this. `None`, and nothing is done, where `update_user` would say false. A store that
+    /// can't do both in one changes the user first: see [`User::has_ended`].
+    async fn change_password(&self, user: &User, until: Millis) -> Result<Option<Vec<Revocation>>, StoreError>;
+
     /// A new session; the oldest of the user end where there are more than `most`: their ids are returned.
     async fn open_session(&self, session: &Session, most: u32) -> Result<Vec<Id>, StoreError>;
     /// Exchanges generation `presented` of a session for the next one.
@@ -82,6 +87,9 @@ pub(crate) trait Store: Send + Sync {
     async fn sweep(&self, now: Millis) -> Result<u64, StoreError>;
 }
 
+/// The id of no session.
+pub(crate) const NOBODY: Id = Id([0; 16]);
+
 /// Somebody who can log in.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct User {
@@ -97,12 +105,23 @@ pub(crate) struct User {
     pub(crate) created: Millis,
     /// When the password was changed last.
     pub(crate) changed: Millis,
+    /// The login that this left, or [`NOBODY`]: all others that began before have ended. `None` where nothing is known
+    /// of it.
+    pub(crate) kept: Option<Id>,
     /// The secret of the second factor, and whether it was confirmed.
     pub(crate) totp: Option<(Vec<u8>, bool)>,
     /// Can't log in.
     pub(crate) disabled: bool,
     /// Counts changes up.
     pub(crate) version: u64,
+}
+
+impl User {
+    /// Whether a session ended when the password was changed. It may be there still, where whoever changed it stopped
+    /// in between.
+    pub(crate) fn has_ended(&self, session: &Session) -> bool {
+        self.kept.is_some_and(|kept| kept != session.id && session.created <= self.changed)
+    }
 }
 
 /// A hash is nothing for logs.

@@ -70,6 +70,11 @@ pub(super) fn small(value: &[u8]) -> Result<(), StoreError> {
 }
 
 impl Revocation {
+    /// Of everything that was issued for a session.
+    pub(crate) fn of_session(session: crate::id::Id, until: Millis) -> Self {
+        Self { what: Revoked::Session(session), before: u64::MAX, until }
+    }
+
     /// What both refuse.
     pub(super) fn with(self, other: Self) -> Self {
         Self { what: self.what, before: self.before.max(other.before), until: self.until.max(other.until) }

@@ -167,3 +167,20 @@ async fn a_reload_brings_the_policies_that_are_in_the_file_then() {
     assert!(error.contains("auth.cedar.policies[0]: ") && error.contains("policies.cedar:1:"), "{error}");
     assert_eq!((gets("anna").await, gets("bob").await), (403, 200), "the last good one");
 }
+
+#[tokio::test]
+async fn attributes_come_over_tls_from_whom_the_configuration_trusts() {
+    let certs = tidegate_testkit::certs();
+    let service =
+        upstream().tls(&certs.leaf(&["127.0.0.1"])).route("/attributes/7", attributes("anna", "it")).start().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let rule = fetched(&service.addr().to_string(), "").replace("http://", "https://");
+    let yaml = config(&dir, OWNER_ADMIN_EDITOR, &rule);
+    let trusting = |ca: &str| yaml.replace("cedar: { policies:", &format!("cedar: {{ ca: {ca:?}, policies:"));
+    let gateway = with_paths().start(&trusting(certs.ca().to_str().expect("a path"))).await;
+    ask(&gateway, "/docs/7", "anna", json!({})).await.expect(200);
+    let gateway = with_paths().start(&yaml).await;
+    ask(&gateway, "/docs/7", "anna", json!({})).await.expect(503);
+    let error = with_paths().check(&trusting("/nowhere.pem")).expect_err("no such file");
+    assert!(error.contains("auth.cedar.ca"), "{error}");
+}

@@ -105,3 +105,16 @@ async fn what_can_not_work_is_refused_at_load() {
         assert!(errors.contains(&format!("auth.providers[0].client_certificate.{path}")), "{terms}: {errors}");
     }
 }
+
+#[tokio::test]
+async fn an_upstream_is_told_as_envoy_tells_it_and_a_client_can_not_say_so() {
+    let (authority, upstream) = (certs(), upstream().reply("/*", "ok").start().await);
+    let anna = authority.leaf(&["anna.test"]);
+    let gateway = start(&authority, &upstream, "optional", "forward_xfcc: true", "optional").await;
+    assert_eq!(ask(&gateway, &authority, Some(&anna), SPOOFED).await, Some(200));
+    let told: Vec<_> = upstream.request().headers.all("x-forwarded-client-cert").map(str::to_owned).collect();
+    assert!(matches!(&told[..], [one] if one.starts_with("Hash=") && one.ends_with(";DNS=anna.test")), "{told:?}");
+    upstream.forget();
+    assert_eq!(ask(&gateway, &authority, None, SPOOFED).await, Some(200));
+    assert_eq!(upstream.request().header("x-forwarded-client-cert"), None);
+}

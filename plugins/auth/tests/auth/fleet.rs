@@ -298,3 +298,26 @@ async fn sessions_by_cookie_are_good_on_both_and_end_on_both() {
     assert_eq!(status(one).await, 401);
     wait_until_async("refused there", async || status(two).await == 401).await;
 }
+
+/// A gateway that changes a password and dies before it has ended the other logins: they have ended.
+#[tokio::test]
+async fn a_login_that_a_new_password_should_have_ended_is_over_though_nobody_came_to_end_it() {
+    let fleet = fleet("", "").await;
+    let [one, two] = &fleet.gateways;
+    sign_up(one, "jane").await;
+    let (here, elsewhere) = (log_in(one, "jane").await, log_in(one, "jane").await);
+    let sid = part(&elsewhere.access, 1)["sid"].as_str().expect("a session").to_owned();
+    let key = format!("auth:{{s:{sid}}}");
+    let kept: Vec<u8> = fleet.redis.ask(cmd("DUMP").arg(&key)).await;
+    let body = json!({ "old_password": PASSWORD, "new_password": "a different long password" });
+    let change = post(one, "/auth/password", &body).header("authorization", bearer(&here.access)).send().await;
+    change.expect(200);
+    // As if that had not been done.
+    let _: String = fleet.redis.ask(cmd("RESTORE").arg(&key).arg(60_000).arg(kept)).await;
+    refresh(two, &elsewhere.refresh).await.expect(401);
+    refresh(two, &here.refresh).await.expect(200);
+    // Logins from now on are later.
+    let body = json!({ "name": "jane", "password": "a different long password" });
+    let next = pair(&post(two, "/auth/login", &body).send().await.expect(200));
+    refresh(one, &next.refresh).await.expect(200);
+}

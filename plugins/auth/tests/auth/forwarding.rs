@@ -49,6 +49,7 @@ async fn what_a_client_says_of_itself_is_removed_on_every_route() {
         ("optional", "{ auth: optional }"),
         ("public", "{ auth: public }"),
         ("none", "{}"),
+        ("off", "{ auth: off }"),
     ];
     let (upstream, gateway) = routes(&policies).await;
     let token = token(&claims_with("u1", json!({ "roles": ["user"] })));
@@ -174,6 +175,26 @@ async fn an_internal_token_never_outlives_what_was_proved() {
     let inner = upstream.request().header("X-Identity-Token").expect("a token").to_owned();
     let claims = jsonwebtoken::dangerous::insecure_decode::<Value>(&inner).expect("a token").claims;
     assert_eq!(claims["exp"], json!(now + 100));
+}
+
+/// Clocks differ: a token is taken for a while after it has expired. What upstreams get must not have expired before it was
+/// issued.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_internal_token_for_a_proof_that_has_just_expired_is_good_for_a_moment() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let section = format!(
+        "{{ providers: [{}], service: {{ issuer: \"https://gw.example\", store: {{ file: {:?} }} }}, identity: {{ token: {{}} }} }}",
+        hs256(),
+        dir.path().join("auth.redb")
+    );
+    let (upstream, gateway) = guarded(&section, "require").await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("later").as_secs();
+    let token = token(&json!({ "sub": "u1", "exp": now - 10 }));
+    gateway.request(Method::GET, "/").header("Authorization", bearer(&token)).send().await.expect(200);
+    let inner = upstream.request().header("X-Identity-Token").expect("a token").to_owned();
+    let claims = jsonwebtoken::dangerous::insecure_decode::<Value>(&inner).expect("a token").claims;
+    let (issued, expires) = (claims["iat"].as_u64().expect("a time"), claims["exp"].as_u64().expect("a time"));
+    assert!(issued >= now && expires == issued + 5, "{claims}");
 }
 
 /// RFC 9110 section 7.6.1: what `Connection` names is dropped by the next proxy. A client must not get to name what the

@@ -21,7 +21,9 @@ async fn weak_keys_are_refused_at_load() {
     let rsa = include_str!("../../src/jwt/testdata/rsa1024.pem");
     assert!(check(&format!("{{ pem: {rsa:?} }}")).contains("2048"));
     let p521 = include_str!("../../src/jwt/testdata/p521.pem");
-    assert!(check(&format!("{{ pem: {p521:?} }}")).contains("P-256"));
+    assert!(check(&format!("{{ pem: {p521:?}, algorithms: [ES256] }}")).contains("ES256"));
+    let ed448 = "-----BEGIN PUBLIC KEY-----\nMEMwBQYDK2VxAzoAX9dEm1m0Yf0s54fsYWrUaibnxKVhtKkVAHTVBUhMKL1aYzZ0\nlOnTAdKgiA9F0n+TnUg/4yzJvGgA\n-----END PUBLIC KEY-----\n";
+    assert!(check(&format!("{{ pem: {ed448:?} }}")).contains("P-256"));
     let public = &RS256.public_pem;
     assert!(check(&format!("{{ pem: {public:?}, algorithms: [HS256] }}")).contains("HS256"));
     assert!(check(&format!("{{ pem: {:?} }}", RS256.private_pem)).contains("private"));

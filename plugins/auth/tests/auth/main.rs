@@ -15,6 +15,7 @@ mod issuing;
 mod jwks;
 mod jwt;
 mod jwt_config;
+mod oidc;
 mod paths;
 mod policies;
 mod revocation;

@@ -257,3 +257,70 @@ async fn a_revocation_is_forgotten_when_the_token_has_expired() {
     wait_until_async("Redis has forgotten", async || left().await == 0).await;
     assert!(begun.elapsed() < Duration::from_secs(20));
 }
+
+/// RFC 7519 section 4.1.7: a `jti` says which token only among those of its issuer, and so does a `sub`.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_revoked_of_one_issuer_is_not_of_another() {
+    let redis = redis().await;
+    let (_upstream, gateways) = sharing(&redis, 1, "learn: 200ms").await;
+    let gateway = &gateways[0];
+    let of = |issuer: &str, subject: &str, jti: &str| {
+        token(&claims_with(subject, json!({ "iss": issuer, "jti": jti, "iat": 1_000_000_000 })))
+    };
+    caught_up(gateway).await;
+    admin(gateway, "/auth/revoke?jti=1&iss=https%3A%2F%2Fa.example").await.expect(200);
+    admin(gateway, "/auth/revoke?sub=jane&iss=https%3A%2F%2Fb.example").await.expect(200);
+    let (a, b) = ("https://a.example", "https://b.example");
+    for (issuer, subject, jti, status) in
+        [(a, "john", "1", 401), (b, "john", "1", 200), (b, "jane", "2", 401), (a, "jane", "2", 200)]
+    {
+        assert_eq!(ask(gateway, &of(issuer, subject, jti)).await.status, status, "{issuer} {subject} {jti}");
+    }
+    ask(gateway, &with_jti("jane", "1")).await.expect(200);
+    // Whoever doesn't say of which issuer means all.
+    admin(gateway, "/auth/revoke?sub=jane").await.expect(200);
+    for token in [of(a, "jane", "2"), of(b, "jane", "3"), with_jti("jane", "4")] {
+        ask(gateway, &token).await.expect(401);
+    }
+    ask(gateway, &of(b, "john", "1")).await.expect(200);
+    admin(gateway, "/auth/revoke?sub=jane&iss=").await.expect(400);
+}
+
+/// The name stays, and what it names is another server: what was read of the first says nothing of the second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_moves_is_read_from_its_beginning() {
+    let (old, new) = (redis().await, redis().await);
+    let (_up, elsewhere) = sharing(&new, 1, "learn: 200ms").await;
+    admin(&elsewhere[0], "/auth/revoke?jti=gone&for=1h").await.expect(200);
+    let (upstream, gateways) = sharing(&old, 1, "learn: 200ms").await;
+    let gateway = &gateways[0];
+    // So that its place in the log is later than that of what the other server has.
+    admin(gateway, "/auth/revoke?jti=other&for=1h").await.expect(200);
+    caught_up(gateway).await;
+    ask(gateway, &with_jti("u1", "gone")).await.expect(200);
+    gateway.reload(&shared_yaml(&upstream, &new, "learn: 200ms")).await.expect("a good configuration");
+    ask(gateway, &with_jti("u1", "gone")).await.expect(401);
+    caught_up(gateway).await;
+    ask(gateway, &with_jti("u1", "gone")).await.expect(401);
+    ask(gateway, &with_jti("u1", "other")).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revocations_are_kept_below_a_prefix() {
+    let redis = redis().await;
+    let (_a, first) = sharing(&redis, 2, "learn: 200ms, prefix: gate").await;
+    let (_b, other) = sharing(&redis, 1, "learn: 200ms").await;
+    admin(&first[0], "/auth/revoke?jti=gone&for=1h").await.expect(200);
+    let gone = with_jti("u1", "gone");
+    wait_until_async("the other one has learned", async || ask(&first[1], &gone).await.status == 401).await;
+    ask(&other[0], &gone).await.expect(200);
+    let keys: Vec<String> = redis.ask(tidegate_core::redis::cmd("KEYS").arg("*")).await;
+    assert!(!keys.is_empty() && keys.iter().all(|key| key.starts_with("gate:")), "{keys:?}");
+    let upstream = upstream().start().await;
+    let error = with_auth().check(&shared_yaml(&upstream, &redis, "prefix: \"a b\"")).expect_err("a blank");
+    assert!(error.contains("auth.revocation.prefix"), "{error}");
+    let alone =
+        guarded_yaml(&upstream, &format!("{{ providers: [{}], revocation: {{ prefix: a }} }}", hs256()), "require");
+    let error = with_auth().check(&alone).expect_err("no store");
+    assert!(error.contains("auth.revocation.prefix"), "{error}");
+}

@@ -19,7 +19,7 @@ fn decoded(secret: &str) -> Vec<u8> {
 }
 
 /// What an app computes (RFC 6238), by itself.
-fn app(secret: &str, seconds: u64) -> String {
+pub(crate) fn app(secret: &str, seconds: u64) -> String {
     let bytes = decoded(secret);
     let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &bytes), &(seconds / 30).to_be_bytes());
     let mac = mac.as_ref();

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tidegate_core::{Admin, AdminRequest, Clock, Http, Method, Reply, StatusCode, Stop, async_trait};
 
+use tokio::sync::watch;
+
 use crate::purge::{Fleet, Marks};
 use crate::warm::Warmer;
 
@@ -22,6 +24,8 @@ pub(crate) struct Pages {
     pub(crate) gateway: Http,
     /// Tells what an operator has begun to stop.
     pub(crate) stop: Stop,
+    /// Whose end is the end of what is begun: it goes with the plugin.
+    pub(crate) _sender: Arc<watch::Sender<bool>>,
 }
 
 /// One zone's.

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use tidegate_core::ConfigError;
 use tidegate_core::config::ByteSize;
 
+use super::DiskConfig;
 use crate::store::Limits;
 
 /// One store.
@@ -17,11 +18,14 @@ pub struct ZoneConfig {
     /// The longest body that is stored; longer ones go through without being stored. At most half of `memory` where
     /// there is no disk. Default: 8 MiB or an eighth of `memory`, whichever is less; with a disk, a hundredth of it.
     pub max_object: Option<ByteSize>,
+    /// Answers on a disk as well. Default: in memory only.
+    #[schemars(with = "DiskConfig")]
+    pub disk: Option<DiskConfig>,
 }
 
 impl Default for ZoneConfig {
     fn default() -> Self {
-        Self { memory: ByteSize::new(256 << 20), max_object: None }
+        Self { memory: ByteSize::new(256 << 20), max_object: None, disk: None }
     }
 }
 
@@ -35,10 +39,26 @@ impl ZoneConfig {
         if memory < LEAST_MEMORY {
             return Err(ConfigError::at("memory", "a zone needs at least 1MiB of memory"));
         }
-        let max_object = self.max_object.map_or((8 << 20).min(memory / 8), |most| most.bytes());
+        let usual = (8 << 20).min(memory / 8);
+        let max_object = match (self.max_object, &self.disk) {
+            (None, _) => usual,
+            // What is longer has the disk.
+            (Some(most), Some(_)) => most.bytes().min(usual),
+            (Some(most), None) => most.bytes(),
+        };
         if max_object > memory / 2 {
             return Err(ConfigError::at("max_object", "at most half of the zone's memory"));
         }
         Ok(Limits { memory, max_object })
+    }
+
+    /// The longest body on the disk; 0 without one.
+    pub(crate) fn max_on_disk(&self) -> Result<u64, ConfigError> {
+        let Some(disk) = &self.disk else { return Ok(0) };
+        let most = self.max_object.map_or(disk.size.bytes() / 100, |most| most.bytes());
+        if most > disk.size.bytes() / 2 {
+            return Err(ConfigError::at("max_object", "at most half of the disk's `size`"));
+        }
+        Ok(most)
     }
 }

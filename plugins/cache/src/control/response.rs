@@ -46,6 +46,11 @@ impl Says {
         targeted(headers).unwrap_or_else(|| Self::plain(headers))
     }
 
+    /// What a client reads: no client reads a field that is meant for gateways.
+    pub(crate) fn of_client(headers: &HeaderMap) -> Self {
+        Self::plain(headers)
+    }
+
     fn plain(headers: &HeaderMap) -> Self {
         let mut says = Self { expires: expires(headers), ..Self::default() };
         for line in headers.get_all(header::CACHE_CONTROL) {

@@ -64,9 +64,17 @@ impl Fleet {
     }
 }
 
-/// Reads what others purge until it is told to stop. `every` is how long it may take to learn of it.
-pub(crate) async fn follow(fleet: Fleet, marks: &'static Marks, clock: Clock, every: Duration, mut stop: Stop) {
-    let mut last = None;
+/// Reads what others purge every so often until it is told to stop. `place` is where in the stream it is.
+pub(crate) async fn follow(
+    fleet: Fleet,
+    marks: &'static Marks,
+    clock: Clock,
+    every: Duration,
+    place: &tokio::sync::Mutex<Option<String>>,
+    mut stop: Stop,
+) {
+    // The follower of the configuration before ends at its next look.
+    let mut last = place.lock().await;
     let mut lost = false;
     loop {
         match read(&fleet, marks, &clock, &mut last).await {

@@ -39,6 +39,11 @@ impl<'a> Place<'a> {
     }
 }
 
+/// The URL of a cache key, its query in order.
+pub(crate) fn url_of(key: &[u8]) -> Option<String> {
+    Place::of(key).map(|place| place.url())
+}
+
 struct Parts<'a>(&'a [u8]);
 
 impl<'a> Iterator for Parts<'a> {

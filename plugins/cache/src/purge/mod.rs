@@ -13,6 +13,7 @@ mod method;
 mod tests;
 
 pub(crate) use self::fleet::{Fleet, follow};
+pub(crate) use self::labels::url_of;
 pub(crate) use self::mark::{Mark, Target};
 pub(crate) use self::marks::{Marks, Verdict};
 pub(crate) use self::method::{purge, purge_by_method};

@@ -9,14 +9,12 @@ use tidegate_core::cache::engine::{
     SpanHandle, Storage,
 };
 
-use super::write::Writer;
 use super::{Head, Hit, Slot, Store};
 
 #[async_trait]
 impl Storage for Store {
     async fn lookup(&'static self, key: &CacheKey, _: &SpanHandle) -> Result<Option<(CacheMeta, HitHandler)>> {
-        let (slot, whole_key) = (Slot::of(key), full_key(key));
-        Ok(self.memory.hit(&slot, whole_key).map(found))
+        Ok(self.look_up(&Slot::of(key), key.primary_key()).await.map(found))
     }
 
     async fn lookup_streaming_write(
@@ -26,34 +24,24 @@ impl Storage for Store {
         _: &SpanHandle,
     ) -> Result<Option<(CacheMeta, HitHandler)>> {
         let tag = tag.and_then(|tag| tag.try_into().ok()).map(u64::from_be_bytes);
-        let flight = tag.and_then(|tag| self.memory.flight(&Slot::of(key), tag));
-        Ok(flight.and_then(Hit::writers_own).map(found))
+        Ok(tag.and_then(|tag| self.writers_own(&Slot::of(key), tag)).map(found))
     }
 
     async fn get_miss_handler(&'static self, key: &CacheKey, meta: &CacheMeta, _: &SpanHandle) -> Result<MissHandler> {
-        let head = Head::of(meta);
-        let length = head.length();
-        if length.is_some_and(|length| !self.fits(length)) {
+        match self.write(Slot::of(key), key.primary_key(), Arc::new(Head::of(meta))) {
+            Some(writer) => Ok(Box::new(writer)),
             // Pingora then goes on without its cache.
-            self.memory.metrics().too_long.inc();
-            return Error::e_explain(ErrorType::InternalError, "longer than what the cache keeps");
+            None => Error::e_explain(ErrorType::InternalError, "longer than what the cache keeps"),
         }
-        let flight = self.memory.begin(Slot::of(key), full_key(key), Arc::new(head));
-        Ok(Box::new(Writer::new(&self.memory, flight, length)))
     }
 
-    async fn purge(
-        &'static self,
-        target: PurgeTarget<'_>,
-        _: PurgeType,
-        _: &SpanHandle,
-    ) -> Result<PurgeOutcome> {
-        let removed = self.memory.remove(&Slot::of(target.key()));
+    async fn purge(&'static self, target: PurgeTarget<'_>, _: PurgeType, _: &SpanHandle) -> Result<PurgeOutcome> {
+        let removed = self.remove(&Slot::of(target.key())).await;
         Ok(if removed { PurgeOutcome::Purged(None) } else { PurgeOutcome::NotFound })
     }
 
     async fn update_meta(&'static self, key: &CacheKey, meta: &CacheMeta, _: &SpanHandle) -> Result<bool> {
-        Ok(self.memory.replace_head(&Slot::of(key), full_key(key), Arc::new(Head::of(meta))))
+        Ok(self.replace_head(&Slot::of(key), key.primary_key(), Arc::new(Head::of(meta))).await)
     }
 
     fn support_streaming_partial_write(&self) -> bool {
@@ -67,8 +55,4 @@ impl Storage for Store {
 
 fn found(hit: Hit) -> (CacheMeta, HitHandler) {
     (hit.head().to_meta(), Box::new(hit))
-}
-
-fn full_key(key: &CacheKey) -> &[u8] {
-    key.primary_key()
 }

@@ -48,7 +48,9 @@ impl Head {
         let mut parts = http::Response::new(()).into_parts().0;
         (parts.status, parts.headers) = (self.status, self.headers.clone());
         let head = ResponseHeader::from(parts);
-        let mut meta = CacheMeta::new(self.fresh_until, self.asked, self.while_revalidate, self.if_error, head);
+        // Pingora asks its own clock whether an answer may be used when the upstream fails, and lets one variant end the
+        // time of others that are older. Both is for the policy to say, which looks at this head and not at Pingora's.
+        let mut meta = CacheMeta::new(self.fresh_until, SystemTime::UNIX_EPOCH, 0, u32::MAX, head);
         meta.set_epoch_override(self.born);
         if let Some(variance) = self.variance {
             meta.set_variance(variance);

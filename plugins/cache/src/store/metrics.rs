@@ -26,8 +26,8 @@ pub(crate) struct ZoneMetrics {
     pub(crate) replaced: IntCounter,
     /// Removed by name.
     pub(crate) removed: IntCounter,
-    /// Gone because the zone is smaller now, or gone.
-    pub(crate) resized: IntCounter,
+    /// Forgotten with all others.
+    pub(crate) cleared: IntCounter,
     /// Not kept, because what is stored is asked for more often.
     pub(crate) not_admitted: IntCounter,
     /// Never finished.
@@ -53,7 +53,7 @@ impl StoreMetrics {
             bytes: metrics.gauge("tidegate_cache_memory_bytes", "Memory that answers take, with all about them", zone)?,
             evictions: metrics.counter(
                 "tidegate_cache_memory_evictions_total",
-                "Answers that left memory, by why: space, replaced, removed, resized",
+                "Answers that left memory, by why: space, replaced, removed, cleared",
                 why,
             )?,
             not_admitted: metrics.counter(
@@ -79,7 +79,7 @@ impl StoreMetrics {
             evicted: evicted("space"),
             replaced: evicted("replaced"),
             removed: evicted("removed"),
-            resized: evicted("resized"),
+            cleared: evicted("cleared"),
             not_admitted: self.not_admitted.with_label_values(&[zone]),
             broken: abandoned("broken"),
             too_long: abandoned("too_long"),

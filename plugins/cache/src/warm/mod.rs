@@ -3,6 +3,7 @@
 mod progress;
 mod sitemap;
 mod top;
+mod wanted;
 mod work;
 
 #[cfg(test)]
@@ -17,6 +18,7 @@ use tidegate_core::{BuildCx, Clock, HeaderMap, HeaderName, HeaderValue, Http, St
 
 pub(crate) use self::progress::{Progress, Run};
 pub(crate) use self::top::{Top, keep};
+pub(crate) use self::wanted::Wanted;
 use crate::config::WarmConfig;
 
 /// How many URLs one run may have: as many as one sitemap may (sitemaps.org).

@@ -1,7 +1,7 @@
 //! The same choice, made slowly and simply: what the parser is held against. Shared with the fuzz target.
 
 /// The coding chosen of those offered, by `Accept-Encoding: <value>`.
-pub fn choose(value: &str, offered: &[&'static str]) -> Option<&'static str> {
+pub(super) fn choose(value: &str, offered: &[&'static str]) -> Option<&'static str> {
     let list = read(value).unwrap_or_default();
     let said = |name: &str| {
         let weights = list.iter().filter(|(coding, _)| coding == name).map(|(_, weight)| *weight);

@@ -95,6 +95,7 @@ fn root() -> String {
 
 /// How a client shows its secret (OpenID Connect Core 1.0 section 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "LoginClientAuth")]
 #[serde(rename_all = "lowercase")]
 pub enum ClientAuth {
     /// In `Authorization`.
@@ -105,6 +106,7 @@ pub enum ClientAuth {
 
 /// Roles by a claim.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "LoginRoles")]
 #[serde(deny_unknown_fields)]
 pub struct RolesFrom {
     /// The claim: a list, or words with spaces between; dots go into objects.

@@ -6,6 +6,7 @@ mod table;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tidegate_core::facts::Identity;
 use tidegate_core::{Asked, BuildCx, ConfigError, ConfigErrors, Method};
 
@@ -14,7 +15,6 @@ use super::method::Words;
 use super::template::Template;
 use crate::config;
 use crate::verdict::Failure;
-use file::ListFile;
 use store::ListStore;
 use table::Table;
 
@@ -29,7 +29,8 @@ pub(super) struct Acl {
 #[derive(Debug)]
 enum List {
     Here(Table),
-    File(Arc<ListFile>),
+    /// As its file said when it was last good.
+    File(Arc<ArcSwap<Table>>),
     Store(ListStore),
 }
 
@@ -58,7 +59,7 @@ impl Acl {
                 Table::build(&config.entries).map(List::Here).map_err(|e| e.under(&"entries".into()))
             }
             (true, Some(path), None) => {
-                ListFile::open(name, path, cx).map(List::File).map_err(|e| e.under(&"file".into()).into())
+                file::open(name, path, cx).map(List::File).map_err(|e| e.under(&"file".into()).into())
             }
             (true, None, Some(store)) => {
                 ListStore::open(store, cx).map(List::Store).map_err(|e| e.under(&"store".into()))
@@ -79,7 +80,7 @@ impl Acl {
         let unused = |table: &Table| table.verbs().filter(|verb| !is_used(verb)).map(Box::from).collect();
         match &self.list {
             List::Here(table) => unused(table),
-            List::File(file) => unused(&file.table()),
+            List::File(file) => unused(&file.load()),
             List::Store(_) => Vec::new(),
         }
     }
@@ -99,7 +100,7 @@ impl AclCheck {
         let verb = self.acl.verb(asked.head.method);
         match &self.acl.list {
             List::Here(table) => Listed::from(table.allows(&resource, identity, verb)),
-            List::File(file) => Listed::from(file.table().allows(&resource, identity, verb)),
+            List::File(file) => Listed::from(file.load().allows(&resource, identity, verb)),
             // It waits: out of line, so that those that don't wait stay small.
             List::Store(store) => Box::pin(store.ask(&resource, identity, verb)).await,
         }
@@ -116,7 +117,7 @@ impl AclCheck {
         let says = |table: &Table| Says::of(asked.identity, |identity| table.allows(&resource, identity, verb));
         match &acl.list {
             List::Here(table) => Told::new(line, says(table)),
-            List::File(file) => Told::new(line, says(&file.table())),
+            List::File(file) => Told::new(line, says(&file.load())),
             List::Store(store) => Told::new(line, Says::WouldAsk(store.to_string())),
         }
     }

@@ -47,10 +47,6 @@ impl Table {
             || identity.roles().iter().any(|role| entry.roles.get(role).is_some_and(has))
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// All verbs in it, each once.
     pub(super) fn verbs(&self) -> impl Iterator<Item = &str> {
         let entries = self.0.values();

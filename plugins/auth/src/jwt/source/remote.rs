@@ -121,7 +121,8 @@ impl Remote {
                     tell_left_out(provider, &fetched.left_out, count);
                 }
                 self.metrics.fetched(count, self.clock.wall());
-                let known = Known { keys, fetched: self.clock.now(), max_age: fetched.max_age, metadata: fetched.metadata };
+                let known =
+                    Known { keys, fetched: self.clock.now(), max_age: fetched.max_age, metadata: fetched.metadata };
                 if let Change::Recovered(failures) = flying.arrived(known) {
                     log::info!(provider, failures; "keys can be fetched again");
                 }

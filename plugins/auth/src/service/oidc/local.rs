@@ -9,12 +9,8 @@ pub(super) fn is_local(text: &str) -> bool {
     let plain = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'"' | b'<' | b'>' | b'`'));
     let path = text.split(['?', '#']).next().unwrap_or_default();
     let Some(rest) = path.strip_prefix('/') else { return false };
-    let mut segments = rest.split('/').peekable();
-    let mut clean = true;
-    while let Some(segment) = segments.next() {
-        // The last one is empty for a folder.
-        clean &= !is_dots(segment) && !(segment.is_empty() && segments.peek().is_some());
-    }
+    let folder = rest.strip_suffix('/').unwrap_or(rest);
+    let clean = rest.is_empty() || folder.split('/').all(|segment| !segment.is_empty() && !is_dots(segment));
     plain && clean && text.len() <= LONGEST
 }
 

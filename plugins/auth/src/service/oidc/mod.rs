@@ -15,8 +15,8 @@ mod local;
 mod metrics;
 mod party;
 mod query;
-mod second;
 mod seal;
+mod second;
 
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ impl LoginWith {
 }
 
 impl Desk<'_> {
-    /// What is below `login/`, with whatever became of it counted.
+    /// What is below `login/`, with what is refused counted.
     pub(super) async fn login_with(&self, call: Call, cx: &mut Cx<'_>) -> Answer {
         let Some(party) = self.party(cx) else { return Err(Reply::not_found("no such endpoint").into()) };
         let answer = match call {
@@ -57,8 +57,11 @@ impl Desk<'_> {
             _ if *cx.head().method == tidegate_core::Method::GET => self.begin_with(party, cx).await,
             _ => self.second_step(party, cx).await,
         };
-        let (Ok(reply) | Err(Refused::Reply(reply))) = &answer else { return answer };
-        party.metrics.count(call, reply);
+        if let Ok(reply) | Err(Refused::Reply(reply)) = &answer
+            && let Some(code) = reply.code()
+        {
+            party.metrics.refused(code);
+        }
         answer
     }
 

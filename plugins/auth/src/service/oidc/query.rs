@@ -18,7 +18,11 @@ pub(super) enum Plus {
 }
 
 /// The parameter of this name, decoded; `None` where there is none.
-pub(super) fn parameter<'a>(query: Option<&'a str>, name: &str, plus: Plus) -> Result<Option<Cow<'a, str>>, Unreadable> {
+pub(super) fn parameter<'a>(
+    query: Option<&'a str>,
+    name: &str,
+    plus: Plus,
+) -> Result<Option<Cow<'a, str>>, Unreadable> {
     let pairs = query.unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let mut named = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
     match (named.next(), named.next()) {
@@ -31,7 +35,10 @@ pub(super) fn parameter<'a>(query: Option<&'a str>, name: &str, plus: Plus) -> R
 fn decoded(value: &str, plus: Plus) -> Result<Cow<'_, str>, Unreadable> {
     if plus == Plus::Space && value.contains('+') {
         let spaced = value.replace('+', " ");
-        return percent_decode_str(&spaced).decode_utf8().map(|text| Cow::Owned(text.into_owned())).map_err(|_| Unreadable);
+        return percent_decode_str(&spaced)
+            .decode_utf8()
+            .map(|text| Cow::Owned(text.into_owned()))
+            .map_err(|_| Unreadable);
     }
     percent_decode_str(value).decode_utf8().map_err(|_| Unreadable)
 }

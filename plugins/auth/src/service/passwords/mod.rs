@@ -1,6 +1,7 @@
 //! Which passwords are good enough (NIST SP 800-63B section 5.1.1.2).
 
 mod breached;
+mod guess;
 mod similar;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub(crate) struct Policy {
     min: usize,
     max: usize,
     classes: u32,
+    min_score: u8,
     breached: Option<Breached>,
 }
 
@@ -62,11 +64,15 @@ impl Policy {
         if !(1..=4).contains(&config.classes) {
             errors.push(ConfigError::at("classes", "must be between 1 and 4").help(format!("there are {KINDS}")));
         }
+        if config.min_score > 4 {
+            errors.push(ConfigError::at("min_score", "must be between 0 and 4").help("3 is what zxcvbn calls safe"));
+        }
         let breached = config.breached.as_ref().map(|breached| Breached::open(&breached.file, cx));
         let breached = breached.transpose().map_err(|error| error.under(&"breached.file".into()));
         let breached = errors.collect(breached).flatten();
         let (min, max) = (config.min as usize, config.max as usize);
-        errors.into_result(Arc::new(Self { min, max, classes: config.classes, breached }))
+        let (classes, min_score) = (config.classes, config.min_score);
+        errors.into_result(Arc::new(Self { min, max, classes, min_score, breached }))
     }
 
     /// Refuses a password that is not good enough, saying all that is wrong. `about` is what is known of the user:
@@ -91,6 +97,9 @@ impl Policy {
         if password.len() <= LONGEST {
             if similar::is_similar(password, about, self.min) {
                 details.push("is too similar to the name or the e-mail address".to_owned());
+            }
+            if self.min_score > 0 && guess::score(password, about).await < self.min_score {
+                details.push("is too easy to guess: it is made of words, names, dates or rows of keys".to_owned());
             }
             if self.is_breached(password).await? {
                 details.push("is in a list of passwords that everybody knows".to_owned());

@@ -83,7 +83,7 @@ impl Form {
 }
 
 /// Whether mail could be sent there. Only mail that is answered shows more.
-fn is_email(text: &str) -> bool {
+pub(in crate::service) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let word = |word: &str| !word.is_empty() && word.chars().all(is_atext);
     let label = |label: &str| {
@@ -102,7 +102,8 @@ fn is_atext(c: char) -> bool {
     c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
 }
 
-fn is_display(text: &str) -> bool {
+/// Whether somebody can be called this.
+pub(in crate::service) fn is_display(text: &str) -> bool {
     let length = text.chars().take(LONGEST_DISPLAY + 1).count();
     (1..=LONGEST_DISPLAY).contains(&length) && !text.chars().any(char::is_control)
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use tidegate_core::{ConfigError, ConfigErrors, Reply, StatusCode};
 
 pub(crate) use form::name_of;
+pub(super) use form::{is_display, is_email};
 
 use super::Deps;
 use super::answer::{Answer, Refused, admitted, json, problem};
@@ -28,7 +29,6 @@ pub(crate) const MEMBERS: &[&str] = &["name", "email", "password", "display", "c
 pub(crate) struct Signups {
     roles: Vec<String>,
     per_hour: u32,
-    cost: u32,
     policy: Arc<Policy>,
 }
 
@@ -40,8 +40,7 @@ impl Signups {
             let error = ConfigError::at("signup.per_hour", "with 0, nobody could register");
             return Err(error.help("leave `enabled` out to close the sign-up").into());
         }
-        let (roles, cost) = (signup.roles.clone(), config.password.cost);
-        Ok(Self { roles, per_hour: signup.per_hour, cost, policy })
+        Ok(Self { roles: signup.roles.clone(), per_hour: signup.per_hour, policy })
     }
 
     /// 201 with the new user's name and id, and no tokens: a login follows, with its own checks.
@@ -74,7 +73,7 @@ impl Signups {
     }
 
     async fn register(&self, deps: &Deps, form: Form) -> Result<User, Refused> {
-        let hash = deps.hashing.hash(&form.password, self.cost).await?;
+        let hash = deps.hashing.hash(&form.password).await?;
         let user = fresh(form.name, hash, self.roles.clone(), deps.now());
         let user = User { display: form.display, email: form.email, ..user };
         if deps.store.create_user(&user).await? { Ok(user) } else { Err(taken()) }
@@ -82,7 +81,7 @@ impl Signups {
 }
 
 /// A user that nobody has seen yet.
-fn fresh(name: String, hash: String, roles: Vec<String>, now: Millis) -> User {
+pub(super) fn fresh(name: String, hash: String, roles: Vec<String>, now: Millis) -> User {
     User {
         id: Id::random(),
         display: name.clone(),
@@ -92,6 +91,7 @@ fn fresh(name: String, hash: String, roles: Vec<String>, now: Millis) -> User {
         roles,
         created: now,
         changed: now,
+        kept: None,
         totp: None,
         disabled: false,
         version: 0,

@@ -7,7 +7,7 @@ use super::super::TokenService;
 use super::super::answer::{Refused, problem};
 use super::{fresh, name_of};
 use crate::id::fill_random;
-use crate::store::User;
+use crate::store::{NOBODY, User};
 
 /// Letters and digits that nobody takes for one another.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -74,8 +74,13 @@ impl TokenService {
         if let Some((_, hash)) = &password {
             user.hash.clone_from(hash);
             user.changed = self.now();
+            user.kept = Some(NOBODY);
         }
-        if !self.deps.store.update_user(&user).await? {
+        let done = match password.is_some() {
+            true => self.replaced(&user).await?,
+            false => self.deps.store.update_user(&user).await?,
+        };
+        if !done {
             return Err(problem(StatusCode::CONFLICT, "conflict", "the account was changed meanwhile").into());
         }
         // What was issued says what is no longer so. Sessions go on with new tokens, unless nobody should.
@@ -93,12 +98,19 @@ impl TokenService {
         })
     }
 
+    /// With a new password, and without the sessions that there were, in one.
+    async fn replaced(&self, user: &User) -> Result<bool, Refused> {
+        let revoked = self.deps.store.change_password(user, self.forgotten(self.now())).await?;
+        self.deps.revocations.heard(revoked.as_deref().unwrap_or_default());
+        Ok(revoked.is_some())
+    }
+
     /// One that nobody guesses, with its hash.
     async fn new_password(&self) -> Result<(String, String), Refused> {
         let mut random = [0; LENGTH];
         fill_random(&mut random);
         let password: String = random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
-        let hash = self.deps.hashing.hash(&password, self.config.password.cost).await?;
+        let hash = self.deps.hashing.hash(&password).await?;
         Ok((password, hash))
     }
 }

@@ -140,6 +140,15 @@ impl Store for FileStore {
         self.write(move |tables| users::update(tables, &user)).await
     }
 
+    async fn change_password(&self, user: &User, until: Millis) -> Result<Option<Vec<Revocation>>, StoreError> {
+        let user = user.clone();
+        self.write(move |tables| match users::update(tables, &user)? {
+            true => sessions::end_others(tables, user.id, user.kept, until).map(Some),
+            false => Ok(None),
+        })
+        .await
+    }
+
     async fn open_session(&self, session: &Session, most: u32) -> Result<Vec<Id>, StoreError> {
         let (session, over) = (session.clone(), self.over(session.created));
         self.write(move |tables| sessions::open(tables, &session, most, over)).await

@@ -12,12 +12,7 @@ use crate::store::{Revocation, Rotate, Rotated, Session, StoreError};
 /// Of all users together. A record has some 400 bytes.
 const MOST: u64 = 100_000_000;
 
-pub(super) fn open(
-    tables: &mut Tables<'_>,
-    session: &Session,
-    most: u32,
-    over: Millis,
-) -> Result<Vec<Id>, StoreError> {
+pub(super) fn open(tables: &mut Tables<'_>, session: &Session, most: u32, over: Millis) -> Result<Vec<Id>, StoreError> {
     let now = session.created;
     expiry::reap(tables, over, expiry::IN_PASSING)?;
     room(&tables.sessions, MOST, "sessions")?;
@@ -80,6 +75,23 @@ pub(super) fn end_all(
         ended += 1;
     }
     Ok(ended)
+}
+
+/// Ends all but one, and refuses what was issued for them.
+pub(super) fn end_others(
+    tables: &mut Tables<'_>,
+    user: Id,
+    keep: Option<Id>,
+    until: Millis,
+) -> Result<Vec<Revocation>, StoreError> {
+    let sessions = all(&tables.of_user, &tables.sessions, user)?;
+    let revoke: Vec<_> = sessions
+        .iter()
+        .filter(|session| Some(session.id) != keep)
+        .map(|session| Revocation::of_session(session.id, until))
+        .collect();
+    end_all(tables, user, keep, &revoke)?;
+    Ok(revoke)
 }
 
 /// Its entry in what expires stays, and finds nothing when it is due.

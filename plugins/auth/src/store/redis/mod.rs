@@ -140,6 +140,18 @@ impl Store for RedisStore {
         self.to_the_end(|store| async move { store.update(&user).await }).await
     }
 
+    async fn change_password(&self, user: &User, until: Millis) -> Result<Option<Vec<Revocation>>, StoreError> {
+        let user = user.clone();
+        self.to_the_end(move |store| async move {
+            // From here on the old password is good for nothing, and the record says that the sessions are over.
+            if !store.update(&user).await? {
+                return Ok(None);
+            }
+            store.end_others(user.id, user.kept, until).await.map(Some)
+        })
+        .await
+    }
+
     async fn open_session(&self, session: &Session, most: u32) -> Result<Vec<Id>, StoreError> {
         let session = session.clone();
         self.to_the_end(move |store| async move { store.open(&session, most).await }).await

@@ -108,6 +108,22 @@ impl RedisStore {
         Ok(removed)
     }
 
+    /// Ends all but one, and refuses what was issued for them, first.
+    pub(super) async fn end_others(
+        &self,
+        user: Id,
+        keep: Option<Id>,
+        until: Millis,
+    ) -> Result<Vec<Revocation>, StoreError> {
+        let mut listed = self.listed(user).await?;
+        listed.retain(|id| Some(*id) != keep);
+        let revoke: Vec<_> = listed.iter().map(|id| Revocation::of_session(*id, until)).collect();
+        self.add_revoked(&revoke, self.now()).await?;
+        self.remove(&listed).await?;
+        self.unlist(user, &listed).await?;
+        Ok(revoke)
+    }
+
     async fn listed(&self, user: Id) -> Result<Vec<Id>, StoreError> {
         let all = Cmd::zrange(self.names.sessions_of(user), 0, -1);
         let listed: Vec<String> = self.redis.command(&all).await.map_err(plain)?;

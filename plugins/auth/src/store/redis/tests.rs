@@ -91,8 +91,10 @@ async fn a_session_lives_longer_when_it_is_refreshed_and_its_list_as_long_as_the
 async fn what_is_over_goes_from_the_log_with_the_next_revocation_and_all_of_it_with_the_last() {
     let server = tidegate_testkit::redis().await;
     let (store, t) = (store(&server), now());
-    let all: Vec<_> = (0..50).map(|_| token(t.plus(secs(100)))).collect();
+    let brief = t.plus(millis(200));
+    let all: Vec<_> = (0..50).map(|_| token(brief)).collect();
     store.revoke(&all, t).await.expect("an answer");
+    tidegate_testkit::wait_until_async("they are over", async || server_time(&server).await >= brief).await;
     let later = t.plus(secs(100));
     store.revoke(&[token(later.plus(millis(300)))], later).await.expect("an answer");
     for key in [store.names.log(), store.names.due()] {
@@ -100,6 +102,26 @@ async fn what_is_over_goes_from_the_log_with_the_next_revocation_and_all_of_it_w
     }
     store.revoke(&[token(Millis(t.0 - 1))], t).await.expect("an answer");
     assert_eq!(server.ask::<u32>(cmd("ZCARD").arg(store.names.log())).await, 1, "one that is over is none");
+}
+
+async fn server_time(server: &tidegate_testkit::Redis) -> Millis {
+    let (seconds, micros): (u64, u64) = server.ask(&cmd("TIME")).await;
+    Millis(seconds * 1000 + micros / 1000)
+}
+
+/// One gateway's clock is ahead: what others still go by stays, in the log and by itself.
+#[tokio::test]
+async fn a_gateway_whose_clock_is_far_ahead_takes_nothing_from_others() {
+    let server = tidegate_testkit::redis().await;
+    let (store, t) = (store(&server), now());
+    let live = token(t.plus(secs(900)));
+    store.revoke(&[live], t).await.expect("an answer");
+    let ahead = t.plus(secs(86_400));
+    let theirs = token(ahead.plus(secs(900)));
+    store.revoke(&[theirs], ahead).await.expect("an answer");
+    store.sweep(ahead).await.expect("an answer");
+    assert!(store.is_revoked(&[live.what], 0, t).await.expect("an answer"));
+    assert_eq!(store.revoked(Cursor(0), t).await.expect("an answer").0, [live, theirs]);
 }
 
 #[tokio::test]

@@ -142,15 +142,25 @@ async fn a_dry_run_opens_nothing_and_answers_nothing() {
         assert!(matches!(store.user_named("ada").await, Err(StoreError::Unavailable(_))));
     }
     assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 0);
-    let shared = gateway.build(|cx| open_shared("shared", cx)).expect("a store");
+    let shared = gateway.build(|cx| open_shared(&shared_choice("shared"), cx)).expect("a store");
     assert!(matches!(shared.keys().await, Err(StoreError::Unavailable(_))));
 }
 
 #[tokio::test]
 async fn a_store_for_revocations_alone_needs_no_secret() {
     let mut gateway = Gateway::new();
-    assert!(gateway.build(|cx| open_shared("shared", cx)).is_ok());
-    assert!(gateway.build(|cx| open_shared("other", cx).err()).is_some_and(|error| error.path.is_root()));
+    assert!(gateway.build(|cx| open_shared(&shared_choice("shared"), cx)).is_ok());
+    let refused = |choice: StoreChoice, gateway: &mut Gateway| {
+        gateway.build(|cx| open_shared(&choice, cx).err()).map(|error| error.path.to_string())
+    };
+    assert_eq!(refused(shared_choice("other"), &mut gateway).as_deref(), Some("store"));
+    let prefixed = |prefix: &str| StoreChoice { prefix: Some(prefix.to_owned()), ..shared_choice("shared") };
+    assert_eq!(refused(prefixed("a b"), &mut gateway).as_deref(), Some("prefix"));
+    assert_eq!(refused(prefixed("gate:1"), &mut gateway), None);
+}
+
+fn shared_choice(name: &str) -> StoreChoice {
+    StoreChoice { redis: Some(name.to_owned()), ..StoreChoice::default() }
 }
 
 #[test]

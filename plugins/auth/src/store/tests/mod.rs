@@ -64,7 +64,7 @@ on_every_store! {
     sessions: a_refresh_token_is_good_once, the_grace_ends_to_the_millisecond, a_session_ends_to_the_millisecond,
         generations_that_never_were, a_thousand_at_once_are_one_rotation, a_thousand_steps, a_session_is_used,
         sessions_are_listed, the_oldest_give_way, sessions_that_are_over_count_for_nothing, a_session_is_ended,
-        nobody_ends_the_session_of_another, all_sessions_are_ended_but_one;
+        nobody_ends_the_session_of_another, all_sessions_are_ended_but_one, a_new_password_ends_all_sessions_but_one_in_one;
     revocations: what_is_revoked_is_refused_until_it_is_forgotten, a_subject_is_refused_up_to_a_time,
         a_second_revocation_only_adds, revocations_are_told_in_order, more_than_a_page, nothing_is_missed_by_a_reader;
     counts: counters_count_in_windows, looking_counts_nothing, counters_are_forgotten, many_count_at_once,

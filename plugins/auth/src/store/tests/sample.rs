@@ -15,6 +15,7 @@ pub(crate) fn a_user(name: &str) -> User {
         roles: vec!["user".to_owned()],
         created: Millis(1),
         changed: Millis(2),
+        kept: None,
         totp: Some((vec![0, 255, 7], true)),
         disabled: false,
         version: 1,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::sample::a_session;
 use super::{Any, at_once, millis, now, secs};
 use crate::id::{Id, Millis};
-use crate::store::{Cursor, Revocation, Revoked, Rotate, Rotated, Session};
+use crate::store::{Cursor, Revocation, Revoked, Rotate, Rotated, Session, User};
 
 const GRACE: Duration = Duration::from_secs(10);
 const TTL: Duration = Duration::from_secs(3600);
@@ -235,4 +235,37 @@ pub(super) async fn all_sessions_are_ended_but_one(store: Any) {
     let revoke = [Revocation { what: other, before: u64::MAX, until: t.plus(secs(900)) }];
     assert_eq!(store.end_sessions(user, None, &revoke).await.expect("an answer"), 0);
     assert!(store.is_revoked(&[other], 0, t).await.expect("an answer"), "what is revoked is so without sessions");
+}
+
+pub(super) async fn a_new_password_ends_all_sessions_but_one_in_one(store: Any) {
+    let (t, user) = (now(), User { kept: None, ..super::sample::a_user("ada") });
+    assert!(store.create_user(&user).await.expect("an answer"));
+    let all: Vec<_> = (0..3).map(|turn| a_session(user.id, t.plus(millis(turn)))).collect();
+    for session in &all {
+        store.open_session(session, 10).await.expect("an answer");
+    }
+    let other = opened(&store, t).await;
+    let until = t.plus(secs(900));
+    let changed =
+        User { hash: "$2b$12$".to_owned(), changed: t.plus(millis(10)), kept: Some(all[1].id), ..user.clone() };
+    let mut revoked = store.change_password(&changed, until).await.expect("an answer").expect("a change");
+    revoked.sort_by_key(|revocation| revocation.what);
+    let mut expected = [&all[0], &all[2]].map(|one| Revocation::of_session(one.id, until)).to_vec();
+    expected.sort_by_key(|revocation| revocation.what);
+    assert_eq!(revoked, expected);
+    for session in &all {
+        let ended = session.id != all[1].id;
+        assert_eq!(store.session(session.id, t).await.expect("an answer").is_none(), ended);
+        let what = Revoked::Session(session.id);
+        assert_eq!(store.is_revoked(&[what], t.seconds(), t).await.expect("an answer"), ended);
+        assert_eq!(changed.has_ended(session), ended);
+    }
+    let now = store.user(user.id).await.expect("an answer").expect("a user");
+    assert_eq!(now, User { version: user.version + 1, ..changed.clone() });
+    // Of two changes at once one is made; the other ends nobody's session.
+    assert_eq!(store.change_password(&changed, until).await.expect("an answer"), None);
+    assert!(store.session(all[1].id, t).await.expect("an answer").is_some());
+    assert!(store.session(other.id, t).await.expect("an answer").is_some(), "of somebody else");
+    let nobody = super::sample::a_user("bob");
+    assert_eq!(store.change_password(&nobody, until).await.expect("an answer"), None);
 }

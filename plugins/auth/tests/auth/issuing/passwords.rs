@@ -155,3 +155,68 @@ async fn a_session_by_cookie_outlives_new_roles() {
     site.pass(60);
     assert_eq!(status().await, 200);
 }
+
+const ARGON: &str = "password: { algorithm: argon2id, argon2id: { memory: 7MiB, passes: 5 } }";
+
+#[tokio::test]
+async fn hashes_of_both_kinds_are_good_and_the_other_kind_is_made_anew_at_login() {
+    let site = site(ARGON).await;
+    site.sign_up("jane").await;
+    login(&site, "jane", PASSWORD).await.expect(200);
+    login(&site, "jane", "wrong password that is long").await.expect(401);
+    let site = site.restart("password: { cost: 10 }").await;
+    for hashes in [2.0, 3.0] {
+        login(&site, "jane", PASSWORD).await.expect(200);
+        assert_eq!(hashed(&site, hashes).await, hashes, "anew once");
+    }
+    let site = site.restart(ARGON).await;
+    for hashes in [2.0, 3.0] {
+        login(&site, "jane", PASSWORD).await.expect(200);
+        assert_eq!(hashed(&site, hashes).await, hashes, "and back");
+    }
+    // A name that nobody has is one comparison, too.
+    for (nth, name) in ["jane", "nobody"].into_iter().enumerate() {
+        login(&site, name, "wrong password that is long").await.expect(401);
+        assert_eq!(hashed(&site, 4.0 + nth as f64).await, 4.0 + nth as f64, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_hash_costs_is_said_for_its_kind_and_is_no_less_than_it_should_be() {
+    let site = site("").await;
+    for (rules, place) in [
+        ("{ algorithm: argon2id, cost: 12 }", "password.cost"),
+        ("{ argon2id: { passes: 3 } }", "password.argon2id"),
+        ("{ algorithm: argon2id, argon2id: { memory: 6MiB, passes: 16 } }", "password.argon2id.memory"),
+        ("{ algorithm: argon2id, argon2id: { memory: 1GiB } }", "password.argon2id.memory"),
+        ("{ algorithm: argon2id, argon2id: { passes: 0 } }", "password.argon2id.passes"),
+        ("{ algorithm: argon2id, argon2id: { lanes: 5 } }", "password.argon2id.lanes"),
+        ("{ algorithm: argon2id, argon2id: { memory: 19MiB, passes: 1 } }", "password.argon2id: it is weaker"),
+        ("{ algorithm: argon2id, argon2id: { memory: 45MiB, passes: 1 } }", "password.argon2id: it is weaker"),
+        ("{ min_score: 5 }", "password.min_score"),
+    ] {
+        let yaml = super::site::yaml(
+            &site.upstream,
+            &super::site::file_store(site.dir.path()),
+            &format!("password: {rules}"),
+            "",
+        );
+        let error = site.gateway.reload(&yaml).await.expect_err(rules);
+        assert!(error.contains(&format!("auth.service.{place}")), "{rules}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_is_easy_to_guess_is_refused_where_it_is_scored() {
+    let site = site("password: { cost: 10, min: 8, min_score: 3 }").await;
+    let sign_up = async |password: &str| {
+        let body = json!({ "name": "jane", "password": password, "email": "jane@mail.test" });
+        post(&site.gateway, "/auth/signup", &body).send().await
+    };
+    for easy in ["qwertyuiop12", "Password1234", "monkeymonkeymonkey", "20.11.2026"] {
+        let answer = sign_up(easy).await.expect(400);
+        assert_eq!(code(&answer), "weak_password", "{easy}");
+        assert!(answer.text().contains("is too easy to guess") && !answer.text().contains(easy), "{easy}");
+    }
+    sign_up("correct horse battery staple").await.expect(201);
+}

@@ -82,6 +82,11 @@ impl Start {
         Some(Self { key, head, room, body: 0, salt: rand::rng().random(), sealed_with: keys.name() })
     }
 
+    /// Of a file that will never be.
+    pub(super) fn none() -> Self {
+        Self { key: 0, head: 0, room: 0, body: 0, salt: [0; SALT], sealed_with: [0; 8] }
+    }
+
     fn encode(&self) -> [u8; START] {
         let mut to = [0; START];
         to[..8].copy_from_slice(&MAGIC);

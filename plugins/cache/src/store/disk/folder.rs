@@ -46,11 +46,9 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Makes it, if it isn't there; the folder above it must be. What it holds from another version, another kind or
-    /// another secret is put aside.
+    /// One that is there. What it holds from another version, another kind or another secret is put aside.
     pub(super) fn open(path: &Path, sealed: bool) -> Result<Self, FolderError> {
         let io = |what| move |source| FolderError::Io { what, source };
-        make_folder(path).map_err(io("it can't be made"))?;
         let mut options = OpenOptions::new();
         let lock = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path.join(LOCK));
         let lock = lock.map_err(io("its lock can't be made"))?;
@@ -164,7 +162,9 @@ impl Folder {
     /// The answers in one of them, and how long their files are.
     pub(super) fn list_part(&self, part: &Path, mut each: impl FnMut(Id, u64)) -> io::Result<()> {
         let files = match fs::read_dir(part) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(());
+            }
             files => files?,
         };
         for file in files {
@@ -178,6 +178,12 @@ impl Folder {
         }
         Ok(())
     }
+}
+
+/// Makes it, if it isn't there; the folder above it must be. Its whole path, by which it is known.
+pub(super) fn make(path: &Path) -> Result<PathBuf, FolderError> {
+    let made = make_folder(path).and_then(|()| path.canonicalize());
+    made.map_err(|source| FolderError::Io { what: "it can't be made", source })
 }
 
 /// One folder, for its owner only.
@@ -204,7 +210,7 @@ mod tests {
     use super::*;
 
     fn open(path: &Path, sealed: bool) -> Folder {
-        Folder::open(path, sealed).expect("a folder")
+        Folder::open(&make(path).expect("made"), sealed).expect("a folder")
     }
 
     fn stored(folder: &Folder) -> Vec<(u64, u64)> {
@@ -243,7 +249,7 @@ mod tests {
         let temp = tempfile::tempdir().expect("a folder");
         let folder = open(temp.path(), false);
         let secret = folder.secret();
-        [1, 2, u64::MAX].map(|id| store(&folder, id));
+        [1, 2, u64::MAX].into_iter().for_each(|id| store(&folder, id));
         let (_, half) = folder.temporary().expect("a file");
         drop(folder);
         let folder = open(temp.path(), false);

@@ -12,7 +12,7 @@ pub(super) fn encode(head: &Head) -> Vec<u8> {
     let Head { status, headers, asked, born, fresh_until, while_revalidate, if_error, variance } = head;
     let mut to = Vec::with_capacity(128 + headers.len() * 48);
     to.extend_from_slice(&status.as_u16().to_le_bytes());
-    [asked, born, fresh_until].map(|time| put_time(&mut to, *time));
+    [asked, born, fresh_until].into_iter().for_each(|time| put_time(&mut to, *time));
     to.extend_from_slice(&while_revalidate.to_le_bytes());
     to.extend_from_slice(&if_error.to_le_bytes());
     to.push(u8::from(variance.is_some()));

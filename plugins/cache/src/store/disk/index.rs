@@ -103,7 +103,8 @@ impl Index {
 
     /// Takes out the answer that is to give way.
     pub(super) fn victim(&self) -> Option<Id> {
-        for _ in 0..PARTS {
+        // No answer has more than three uses to lose, so the fourth round finds one.
+        for _ in 0..4 * PARTS {
             let at = self.hand.fetch_add(1, Ordering::Relaxed) % PARTS;
             let mut part = self.parts.get(at)?.lock();
             if let Some((id, units)) = part.victim() {
@@ -208,12 +209,12 @@ impl Part {
         None
     }
 
+    /// Goes round once at most: where all are in use, the next part may have one that isn't.
     fn victim(&mut self) -> Option<(u64, u32)> {
         if self.used == 0 {
             return None;
         }
-        // No entry has more than three uses to lose, so the fourth round finds one.
-        for _ in 0..self.entries.len() * 4 {
+        for _ in 0..self.entries.len() {
             let at = self.hand as usize % self.entries.len();
             self.hand = at as u32 + 1;
             let entry = &mut self.entries[at];
@@ -238,7 +239,11 @@ mod tests {
 
     /// As the ids of real answers: spread over all 64 bits.
     fn id(number: u64) -> Id {
-        Id(number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31).wrapping_mul(0xD6E8_FEB8_6659_FD93))
+        Id(number
+            .wrapping_add(1)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .rotate_left(31)
+            .wrapping_mul(0xD6E8_FEB8_6659_FD93))
     }
 
     #[test]

@@ -10,9 +10,10 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 
 use super::Id;
-use super::folder::{Folder, FolderError};
+use super::folder::{self, Folder, FolderError};
 use super::index::Index;
 use super::pool::Pool;
+use super::turns::{Turn, Turns};
 
 /// How many files are open at a time, beside those that a thread has in hand.
 const FILES: usize = 512;
@@ -34,6 +35,7 @@ pub(super) struct Place {
     /// Bytes in memory that wait to be written.
     pub(super) waiting: AtomicU64,
     pub(super) pool: Pool,
+    pub(super) turns: Turns,
     pub(super) files: Arc<Semaphore>,
     /// For as long as a file is put into its place, or taken from it.
     stripes: [Mutex<()>; STRIPES],
@@ -54,7 +56,7 @@ impl Place {
         // Held while it is opened: of two at a time, the second one shares.
         let mut open = OPEN.lock();
         open.retain(|place| place.strong_count() > 0);
-        let whole = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let whole = folder::make(path)?;
         let found = open.iter().filter_map(Weak::upgrade).find(|place| place.folder.path() == whole);
         match found {
             Some(place) if place.zone != zone => return Err(PlaceError::OtherZone(place.zone.clone())),
@@ -69,6 +71,7 @@ impl Place {
             unplaced: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             pool: Pool::new(threads),
+            turns: Turns::default(),
             files: Arc::new(Semaphore::new(FILES)),
             stripes: [const { Mutex::new(()) }; STRIPES],
         });
@@ -105,12 +108,22 @@ impl Place {
         self.unplaced.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Puts a file into its place.
-    pub(super) fn put(&self, temporary: &Path, id: Id, bytes: u64) -> io::Result<()> {
+    /// Puts a file into its place. `false`: it is no longer right, and stays where it is.
+    pub(super) fn put(&self, temporary: &Path, id: Id, turn: Turn, bytes: u64) -> io::Result<bool> {
         let _alone = self.alone(id);
+        if !self.turns.take(id, turn) {
+            return Ok(false);
+        }
         self.folder.place(temporary, id)?;
         self.index.insert(id, bytes);
-        Ok(())
+        Ok(true)
+    }
+
+    /// Removes whatever is there. Whether anything was.
+    pub(super) fn remove(&self, id: Id) -> io::Result<bool> {
+        let _alone = self.alone(id);
+        self.index.remove(id);
+        self.remove_file(id)
     }
 
     /// Removes the file of what the index has no more. Whether it was there.
@@ -120,6 +133,10 @@ impl Place {
         if self.index.holds(id) {
             return Ok(false);
         }
+        self.remove_file(id)
+    }
+
+    fn remove_file(&self, id: Id) -> io::Result<bool> {
         match fs::remove_file(self.folder.of(id)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             removed => removed.map(|()| true),

@@ -98,11 +98,7 @@ impl Drop for Pool {
 }
 
 impl Shared {
-    fn add(
-        self: &Arc<Self>,
-        job: Job,
-        to: impl FnOnce(&mut State) -> (&mut VecDeque<Job>, usize),
-    ) -> Result<(), Busy> {
+    fn add(self: &Arc<Self>, job: Job, to: impl FnOnce(&mut State) -> (&mut VecDeque<Job>, usize)) -> Result<(), Busy> {
         let mut state = self.state.lock();
         // Those that are idle may have been called already.
         if state.reads.len() + state.writes.len() >= state.idle && state.threads < self.most {
@@ -187,10 +183,16 @@ mod tests {
         let pool = Pool::new(1);
         let (go, wait) = mpsc::channel::<()>();
         let (done, all) = mpsc::channel();
-        let started = pool.later(move || drop(wait.recv()));
+        let started = pool.later(move || assert!(wait.recv().is_ok()));
         assert_eq!(started, Ok(()));
         let mut taken = 0;
-        while pool.later({ let done = done.clone(); move || drop(done.send(())) }).is_ok() {
+        while pool
+            .later({
+                let done = done.clone();
+                move || assert!(done.send(()).is_ok())
+            })
+            .is_ok()
+        {
             taken += 1;
         }
         assert!(taken >= WRITES - 1, "{taken}");

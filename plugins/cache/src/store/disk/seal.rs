@@ -73,6 +73,11 @@ enum How {
 }
 
 impl Seal {
+    /// For what will never be written.
+    pub(super) fn none() -> Self {
+        Self(How::Checked(Vec::new()))
+    }
+
     /// Closes what stands in `unit` from `from` on, with its number, together with what else it depends on. `None` if it
     /// can't be encrypted.
     pub(super) fn close(&self, number: u64, about: &[u8], unit: &mut Vec<u8>, from: usize) -> Option<()> {

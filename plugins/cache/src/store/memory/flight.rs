@@ -1,41 +1,52 @@
 //! An answer that is still being written, and is read already.
+//!
+//! Mostly it is kept: whoever comes later reads it from its beginning, and when it is whole it is stored. One that turns out
+//! too long to be stored passes: nobody new finds it, what all its readers have had is dropped, and its writer waits for them.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tidegate_core::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::super::{Head, Slot};
-use super::entry::Said;
-
-/// How much a reader gets at a time, if it was written in smaller pieces.
-const AT_A_TIME: usize = 64 << 10;
+use super::entry::{Entry, Said};
+use super::pieces::{Behind, Pieces, Taken};
 
 /// An answer that is still being written.
 pub(crate) struct Flight {
-    pub(super) slot: Slot,
+    pub(crate) slot: Slot,
     tag: u64,
-    pub(super) key: Box<[u8]>,
+    pub(crate) key: Box<[u8]>,
     said: Arc<Said>,
     state: Mutex<State>,
     /// Wakes those who wait for more.
     more: watch::Sender<()>,
+    /// Wakes the writer that waits for readers.
+    taken: Notify,
     /// Somebody has purged it: it isn't stored when it is whole.
     detached: AtomicBool,
+    /// How many others have found it.
+    pub(super) visits: AtomicU32,
+    /// Where is noted how much all flights hold.
+    writing: Arc<AtomicU64>,
+    /// What became of it: as long as this is read, that is in memory.
+    entry: OnceLock<Arc<Entry>>,
 }
 
+#[derive(Default)]
 struct State {
-    pieces: VecDeque<Bytes>,
-    written: u64,
+    pieces: Pieces,
     end: End,
+    /// What of [`Flight::writing`] is this one's.
+    noted: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum End {
+    #[default]
     NotYet,
     Whole,
     Failed,
@@ -43,24 +54,30 @@ enum End {
 
 /// What a reader gets.
 pub(crate) enum Read {
+    /// The next of it.
     Piece(Bytes),
+    /// That was all.
     End,
+    /// The rest never comes.
     Failed(&'static str),
     /// There will be more.
     Wait,
 }
 
 impl Flight {
-    pub(super) fn new(tag: u64, slot: Slot, key: &[u8], head: Arc<Head>) -> Self {
-        let state = State { pieces: VecDeque::new(), written: 0, end: End::NotYet };
+    pub(super) fn new(tag: u64, slot: Slot, key: &[u8], head: Arc<Head>, writing: Arc<AtomicU64>) -> Self {
         Self {
             slot,
             tag,
             key: key.into(),
             said: Said::new(head),
-            state: Mutex::new(state),
+            state: Mutex::default(),
             more: watch::Sender::new(()),
+            taken: Notify::new(),
             detached: AtomicBool::new(false),
+            visits: AtomicU32::new(0),
+            writing,
+            entry: OnceLock::new(),
         }
     }
 
@@ -73,9 +90,10 @@ impl Flight {
     }
 
     pub(crate) fn written(&self) -> u64 {
-        self.state.lock().written
+        self.state.lock().pieces.written()
     }
 
+    /// It is not stored when it is whole.
     pub(super) fn detach(&self) {
         self.detached.store(true, Ordering::Release);
     }
@@ -84,23 +102,78 @@ impl Flight {
         self.detached.load(Ordering::Acquire)
     }
 
-    /// Somebody who reads it from its beginning.
-    pub(crate) fn read(self: Arc<Self>, _own: bool) -> Option<Reader> {
-        let more = self.more.subscribe();
-        Some(Reader { flight: self, next: 0, more })
+    pub(crate) fn passes(&self) -> bool {
+        self.state.lock().pieces.passes()
     }
 
-    pub(super) fn append(&self, piece: Bytes) {
-        let mut state = self.state.lock();
-        state.written += piece.len() as u64;
-        state.pieces.push_back(piece);
-        drop(state);
+    /// Somebody who reads it from its beginning, if that is still there. `own`: the request that writes it.
+    pub(crate) fn read(self: Arc<Self>, own: bool) -> Option<Reader> {
+        let more = self.more.subscribe();
+        let id = {
+            let mut state = self.state.lock();
+            if state.end == End::Failed {
+                return None;
+            }
+            state.pieces.reader(own)?
+        };
+        Some(Reader { flight: self, id, more })
+    }
+
+    pub(super) fn append(&self, data: &[u8]) {
+        self.change(|pieces| pieces.append(data));
         self.more.send_replace(());
     }
 
+    /// From now on it passes. Whether it did not before.
+    pub(super) fn pass(&self) -> bool {
+        self.change(Pieces::pass)
+    }
+
+    /// Whom its writer has to wait for, if more than `window` is held.
+    pub(crate) fn behind(&self, window: u64) -> Option<Behind> {
+        self.state.lock().pieces.behind(window)
+    }
+
+    /// Ends when something was dropped, at once if that was since the last time.
+    pub(crate) async fn taken(&self) {
+        self.taken.notified().await;
+    }
+
+    /// Cuts off those that are the furthest behind: they get no more.
+    pub(crate) fn cut_slowest(&self) {
+        self.change(Pieces::cut_slowest);
+        self.more.send_replace(());
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Pieces) -> T) -> T {
+        let mut state = self.state.lock();
+        let done = change(&mut state.pieces);
+        self.note(&mut state);
+        done
+    }
+
+    /// Notes how much is held.
+    fn note(&self, state: &mut State) {
+        let held = state.pieces.held();
+        let before = std::mem::replace(&mut state.noted, held);
+        if held < before {
+            self.writing.fetch_sub(before - held, Ordering::Relaxed);
+            self.taken.notify_one();
+        } else {
+            self.writing.fetch_add(held - before, Ordering::Relaxed);
+        }
+    }
+
     /// What was written.
-    pub(super) fn body(&self) -> SmallVec<[Bytes; 1]> {
-        self.state.lock().pieces.iter().cloned().collect()
+    pub(crate) fn body(&self) -> SmallVec<[Bytes; 1]> {
+        self.state.lock().pieces.body()
+    }
+
+    /// This is what was written: from now on it is counted there.
+    pub(super) fn stored(&self, entry: Arc<Entry>) {
+        let _ = self.entry.set(entry);
+        let noted = std::mem::take(&mut self.state.lock().noted);
+        self.writing.fetch_sub(noted, Ordering::Relaxed);
     }
 
     /// No more comes. What has ended has ended.
@@ -114,10 +187,16 @@ impl Flight {
     }
 }
 
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.writing.fetch_sub(self.state.get_mut().noted, Ordering::Relaxed);
+    }
+}
+
 /// One who reads what is still being written.
 pub(crate) struct Reader {
     flight: Arc<Flight>,
-    next: usize,
+    id: usize,
     more: watch::Receiver<()>,
 }
 
@@ -130,27 +209,23 @@ impl Reader {
     pub(crate) fn next(&mut self) -> Read {
         // Before the look: what comes after it is new.
         self.more.borrow_and_update();
-        let mut taken = SmallVec::<[Bytes; 8]>::new();
-        let mut bytes = 0;
-        {
-            let state = self.flight.state.lock();
-            for piece in state.pieces.range(self.next..) {
-                if !taken.is_empty() && bytes + piece.len() > AT_A_TIME {
-                    break;
-                }
-                bytes += piece.len();
-                taken.push(piece.clone());
-            }
-            if taken.is_empty() {
-                return match state.end {
-                    End::NotYet => Read::Wait,
-                    End::Whole => Read::End,
-                    End::Failed => Read::Failed("whoever wrote the answer has stopped"),
-                };
-            }
+        let mut state = self.flight.state.lock();
+        let taken = state.pieces.take(self.id);
+        // When it has ended nobody waits for room.
+        if state.end == End::NotYet {
+            self.flight.note(&mut state);
         }
-        self.next += taken.len();
-        Read::Piece(joined(taken, bytes))
+        let end = state.end;
+        drop(state);
+        match taken {
+            Taken::Cut => Read::Failed("too slow for an answer that is too long to be stored"),
+            Taken::Some(pieces) => Read::Piece(pieces.joined()),
+            Taken::None => match end {
+                End::NotYet => Read::Wait,
+                End::Whole => Read::End,
+                End::Failed => Read::Failed("whoever wrote the answer has stopped"),
+            },
+        }
     }
 
     /// Ends when there is more to be had, or no more to come.
@@ -160,12 +235,12 @@ impl Reader {
     }
 }
 
-/// One buffer of several.
-pub(super) fn joined(pieces: SmallVec<[Bytes; 8]>, bytes: usize) -> Bytes {
-    if let [only] = &pieces[..] {
-        return only.clone();
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut state = self.flight.state.lock();
+        state.pieces.leave(self.id);
+        if state.end == End::NotYet {
+            self.flight.note(&mut state);
+        }
     }
-    let mut all = Vec::with_capacity(bytes);
-    pieces.iter().for_each(|piece| all.extend_from_slice(piece));
-    Bytes::from(all)
 }

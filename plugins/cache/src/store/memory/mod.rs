@@ -2,54 +2,58 @@
 
 mod entry;
 mod flight;
+mod order;
+mod pieces;
+mod sketch;
+mod table;
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
-use tidegate_core::Bytes;
+use tidegate_core::{Bytes, Clock};
 
-pub(crate) use self::entry::{Entry, Said};
+pub(crate) use self::entry::{Entry, OVERHEAD, Said};
 pub(crate) use self::flight::{Flight, Read, Reader};
+use self::order::{Leaves, Order};
+pub(crate) use self::pieces::Behind;
+use self::table::Table;
 use super::{Found, Head, Hit, Limits, Slot, Stats, ZoneMetrics};
 
-/// How many locks there are, so that few wait for one.
-const SHARDS: usize = 64;
+/// The share of the memory that is set aside for what is still being written.
+const SET_ASIDE: u64 = 16;
 
 /// Answers in memory.
+///
+/// Who takes `order` may take a lock of the table while holding it, never the other way round. Finding something takes the
+/// table's alone.
 pub(crate) struct Memory {
-    shards: Box<[RwLock<Shard>]>,
-    order: Mutex<VecDeque<Arc<Entry>>>,
+    table: Table,
+    order: Mutex<Order>,
     limits: RwLock<Limits>,
-    /// Of whole answers.
-    bytes: AtomicU64,
-    /// Of those that are still being written.
-    writing: AtomicU64,
+    /// How often all counts were halved: what [`Order`] has, to be seen without its lock.
+    age: AtomicU32,
+    /// Bytes of what is still being written.
+    writing: Arc<AtomicU64>,
+    /// Bytes of what has left, and is being read yet.
+    lingering: Arc<AtomicU64>,
     tags: AtomicU64,
+    clock: Clock,
     metrics: ZoneMetrics,
 }
 
-#[derive(Default)]
-struct Shard {
-    whole: HashMap<Slot, Arc<Entry>, Spread>,
-    /// All that are being written, by their tags.
-    flights: HashMap<u64, Arc<Flight>>,
-    /// The one of a slot that began last.
-    newest: HashMap<Slot, Arc<Flight>, Spread>,
-}
-
 impl Memory {
-    pub(crate) fn new(limits: Limits, metrics: ZoneMetrics) -> Self {
+    pub(crate) fn new(limits: Limits, clock: Clock, metrics: ZoneMetrics) -> Self {
         Self {
-            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
-            order: Mutex::default(),
+            table: Table::new(),
+            order: Mutex::new(Order::new()),
             limits: RwLock::new(limits),
-            bytes: AtomicU64::new(0),
-            writing: AtomicU64::new(0),
+            age: AtomicU32::new(0),
+            writing: Arc::default(),
+            lingering: Arc::default(),
             tags: AtomicU64::new(1),
+            clock,
             metrics,
         }
     }
@@ -62,164 +66,213 @@ impl Memory {
         *self.limits.read()
     }
 
-    fn shard(&self, slot: &Slot) -> &RwLock<Shard> {
-        // The table inside uses other bits.
-        &self.shards[usize::from(slot.key[15]) % SHARDS]
-    }
-
     pub(crate) fn find(&self, slot: &Slot, key: &[u8]) -> Option<Found> {
-        let shard = self.shard(slot).read();
-        let entry = shard.whole.get(slot).filter(|entry| entry.key() == key)?;
-        entry.visit();
-        Some(entry.found())
+        self.table.find(slot, key, |entry| {
+            entry.visits.add(self.age.load(Ordering::Relaxed));
+            entry.found()
+        })
     }
 
     /// The one that is being written, or a whole one.
     pub(crate) fn hit(&self, slot: &Slot, key: &[u8]) -> Option<Hit> {
-        let shard = self.shard(slot).read();
-        let flight = shard.newest.get(slot).filter(|flight| *flight.key == *key).cloned();
-        if let Some(hit) = flight.and_then(Hit::written) {
-            return Some(hit);
+        if let Some(flight) = self.table.newest(slot, key) {
+            flight.visits.fetch_add(1, Ordering::Relaxed);
+            if let Some(hit) = Hit::written(flight) {
+                return Some(hit);
+            }
         }
-        let entry = shard.whole.get(slot).filter(|entry| entry.key() == key)?;
-        entry.visit();
-        Some(Hit::whole(entry.clone()))
+        self.table.find(slot, key, |entry| {
+            entry.visits.add(self.age.load(Ordering::Relaxed));
+            Hit::whole(entry.clone())
+        })
     }
 
+    /// The one that is being written under this tag.
     pub(crate) fn flight(&self, slot: &Slot, tag: u64) -> Option<Arc<Flight>> {
-        self.shard(slot).read().flights.get(&tag).cloned()
+        self.table.flight(slot, tag)
     }
 
+    /// Begins to write an answer.
     pub(crate) fn begin(&self, slot: Slot, key: &[u8], head: Arc<Head>) -> Arc<Flight> {
         let tag = self.tags.fetch_add(1, Ordering::Relaxed);
-        let flight = Arc::new(Flight::new(tag, slot, key, head));
-        let mut shard = self.shard(&slot).write();
-        shard.flights.insert(tag, flight.clone());
-        shard.newest.insert(slot, flight.clone());
+        let flight = Arc::new(Flight::new(tag, slot, key, head, self.writing.clone()));
+        self.table.begin(flight.clone());
         flight
     }
 
-    pub(crate) fn append(&self, flight: &Flight, data: &[u8]) {
-        self.writing.fetch_add(data.len() as u64, Ordering::Relaxed);
-        flight.append(Bytes::copy_from_slice(data));
+    /// More of what is being written. What gets too long is not kept from now on.
+    pub(crate) fn append(&self, flight: &Arc<Flight>, data: &[u8]) {
+        flight.append(data);
+        if self.outgrows(flight, 0) && flight.pass() {
+            self.metrics.too_long.inc();
+            self.table.unlist(flight);
+        }
+        if self.writing.load(Ordering::Relaxed) > self.limits().memory / SET_ASIDE {
+            self.settle(&mut self.order.lock());
+        }
+    }
+
+    /// Whether it is too long to be kept with so many bytes more.
+    pub(crate) fn outgrows(&self, flight: &Flight, more: u64) -> bool {
+        let limits = self.limits();
+        let writing = self.writing.load(Ordering::Relaxed) + more;
+        flight.written() + more > limits.max_object || writing > limits.memory / 2
+    }
+
+    /// A whole answer that the disk had, unless there is a newer one.
+    pub(crate) fn promote(&self, slot: Slot, key: &[u8], said: Arc<Said>, body: SmallVec<[Bytes; 1]>) -> Arc<Entry> {
+        let entry = Arc::new(Entry::new(slot, key.into(), said, body, self.lingering.clone()));
+        let mut order = self.order.lock();
+        if self.table.find(&slot, key, |_| ()).is_none() {
+            let (old, asked) = self.table.insert(&entry);
+            order.asked(asked + 1);
+            self.age.store(order.age(), Ordering::Relaxed);
+            // It was asked for more than once, or it would not be on the disk.
+            order.insert(&entry, 1, old.as_deref());
+            old.iter().for_each(|old| old.leave());
+            self.settle(&mut order);
+        }
+        entry
+    }
+
+    /// There is a newer answer, which is too long for memory.
+    pub(crate) fn forget(&self, slot: &Slot) {
+        let mut order = self.order.lock();
+        if let Some(old) = self.table.remove(slot) {
+            order.remove(&old);
+            old.leave();
+            self.metrics.replaced.inc();
+            self.show(&order);
+        }
     }
 
     /// It is whole.
     pub(crate) fn commit(&self, flight: &Arc<Flight>) {
-        if !flight.is_detached() && flight.written() <= self.limits().max_object {
-            let entry = Entry::new(flight.slot, flight.key.clone(), flight.said().clone(), flight.body());
-            self.insert(Arc::new(entry));
+        if !flight.is_detached() && !flight.passes() {
+            let entry = Entry::new(
+                flight.slot,
+                flight.key.clone(),
+                flight.said().clone(),
+                flight.body(),
+                self.lingering.clone(),
+            );
+            self.insert(&Arc::new(entry), flight);
         }
         flight.end(true);
-        self.forget(flight);
+        self.table.end(flight);
+        self.show(&self.order.lock());
     }
 
-    /// Nothing more comes of it.
-    pub(crate) fn give_up(&self, flight: &Arc<Flight>) {
+    /// Nothing more comes of it. Whether it had not ended already.
+    pub(crate) fn give_up(&self, flight: &Arc<Flight>) -> bool {
         flight.end(false);
-        self.forget(flight);
+        self.table.end(flight)
     }
 
-    fn forget(&self, flight: &Arc<Flight>) {
-        let mut shard = self.shard(&flight.slot).write();
-        if shard.flights.remove(&flight.tag()).is_some() {
-            self.writing.fetch_sub(flight.written(), Ordering::Relaxed);
-        }
-        if shard.newest.get(&flight.slot).is_some_and(|newest| Arc::ptr_eq(newest, flight)) {
-            shard.newest.remove(&flight.slot);
-        }
-    }
-
-    fn insert(&self, entry: Arc<Entry>) {
+    fn insert(&self, entry: &Arc<Entry>, flight: &Flight) {
         let mut order = self.order.lock();
-        self.bytes.fetch_add(entry.bytes() as u64, Ordering::Relaxed);
-        order.push_back(entry.clone());
-        let old = self.shard(&entry.slot).write().whole.insert(entry.slot, entry);
+        // A purge may have come meanwhile: it detaches before it takes the lock that this has.
+        if flight.is_detached() {
+            return;
+        }
+        flight.stored(entry.clone());
+        let (old, asked) = self.table.insert(entry);
+        order.asked(asked + 1);
+        self.age.store(order.age(), Ordering::Relaxed);
+        order.insert(entry, flight.visits.load(Ordering::Relaxed), old.as_deref());
         if let Some(old) = old {
-            self.bytes.fetch_sub(old.bytes() as u64, Ordering::Relaxed);
+            old.leave();
+            self.metrics.replaced.inc();
         }
-        let memory = self.limits().memory;
-        while self.bytes.load(Ordering::Relaxed) > memory {
-            let Some(oldest) = order.pop_front() else { break };
-            self.drop_exactly(&oldest);
-        }
+        self.settle(&mut order);
     }
 
-    fn drop_exactly(&self, entry: &Arc<Entry>) -> bool {
-        let mut shard = self.shard(&entry.slot).write();
-        let there = shard.whole.get(&entry.slot).is_some_and(|there| Arc::ptr_eq(there, entry));
-        if there {
-            shard.whole.remove(&entry.slot);
-            self.bytes.fetch_sub(entry.bytes() as u64, Ordering::Relaxed);
+    /// How much whole answers may take now.
+    fn room(&self) -> u64 {
+        let memory = self.limits().memory;
+        let others = self.writing.load(Ordering::Relaxed) + self.lingering.load(Ordering::Relaxed);
+        memory - others.clamp(memory / SET_ASIDE, memory / 2)
+    }
+
+    fn settle(&self, order: &mut Order) {
+        let mut leaves = Vec::new();
+        order.settle(self.room(), entry::seconds(self.clock.wall()), &mut leaves);
+        for Leaves { entry, not_admitted } in leaves {
+            self.table.remove_exactly(&entry);
+            entry.leave();
+            match not_admitted {
+                true => self.metrics.not_admitted.inc(),
+                false => self.metrics.evicted.inc(),
+            }
         }
-        there
+        self.show(order);
+    }
+
+    fn show(&self, order: &Order) {
+        self.metrics.objects.set(i64::try_from(order.len()).unwrap_or(i64::MAX));
+        self.metrics.bytes.set(i64::try_from(self.bytes(order)).unwrap_or(i64::MAX));
+    }
+
+    fn bytes(&self, order: &Order) -> u64 {
+        order.bytes() + self.writing.load(Ordering::Relaxed) + self.lingering.load(Ordering::Relaxed)
     }
 
     /// Removes what is stored, and has what is being written not stored. Whether there was anything.
     pub(crate) fn remove(&self, slot: &Slot) -> bool {
-        let mut shard = self.shard(slot).write();
-        let flight = shard.newest.remove(slot);
-        shard.flights.values().filter(|flight| flight.slot == *slot).for_each(|flight| flight.detach());
-        let entry = shard.whole.remove(slot);
-        if let Some(entry) = &entry {
-            self.bytes.fetch_sub(entry.bytes() as u64, Ordering::Relaxed);
-        }
-        entry.is_some() || flight.is_some()
-    }
-
-    pub(crate) fn replace_head(&self, slot: &Slot, key: &[u8], head: Arc<Head>) -> bool {
-        let shard = self.shard(slot).read();
-        let Some(entry) = shard.whole.get(slot).filter(|entry| entry.key() == key) else { return false };
-        let more = entry.replace_head(head);
-        self.bytes.fetch_add(more as u64, Ordering::Relaxed);
+        let flights = self.table.detach(slot);
+        let mut order = self.order.lock();
+        let Some(entry) = self.table.remove(slot) else { return flights };
+        order.remove(&entry);
+        entry.leave();
+        self.metrics.removed.inc();
+        self.show(&order);
         true
     }
 
-    pub(crate) fn resize(&self, limits: Limits) {
-        *self.limits.write() = limits;
+    pub(crate) fn replace_head(&self, slot: &Slot, key: &[u8], head: Arc<Head>) -> bool {
+        let mut order = self.order.lock();
+        let Some(entry) = self.table.find(slot, key, Arc::clone) else { return false };
+        order.changed(&entry, || entry.replace_head(head));
+        self.settle(&mut order);
+        true
     }
 
-    pub(crate) fn clear(&self) {
-        for shard in &self.shards {
-            let whole = std::mem::take(&mut shard.write().whole);
-            let bytes: u64 = whole.values().map(|entry| entry.bytes() as u64).sum();
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    /// Other limits from now on. What is too much goes.
+    pub(crate) fn resize(&self, limits: Limits) {
+        if std::mem::replace(&mut *self.limits.write(), limits) == limits {
+            return;
         }
-        self.order.lock().clear();
+        loop {
+            let mut order = self.order.lock();
+            let before = order.len();
+            self.settle(&mut order);
+            // A lot at a time, so that nobody waits for long.
+            if order.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// Forgets everything that is whole, and what is being written is not stored.
+    pub(crate) fn clear(&self) {
+        self.table.detach_all();
+        let mut order = self.order.lock();
+        for entry in self.table.clear() {
+            entry.leave();
+            self.metrics.cleared.inc();
+        }
+        order.clear();
+        self.show(&order);
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let (mut objects, mut writing) = (0, 0);
-        for shard in &self.shards {
-            let shard = shard.read();
-            objects += shard.whole.len() as u64;
-            writing += shard.flights.len() as u64;
+        let order = self.order.lock();
+        Stats {
+            objects: order.len() as u64,
+            bytes: self.bytes(&order),
+            memory: self.limits().memory,
+            max_object: self.limits().max_object,
+            writing: self.table.flights(),
         }
-        let bytes = self.bytes.load(Ordering::Relaxed) + self.writing.load(Ordering::Relaxed);
-        Stats { objects, bytes, memory: self.limits().memory, writing }
-    }
-}
-
-/// Slots are hashes already.
-type Spread = BuildHasherDefault<SlotHasher>;
-
-#[derive(Default)]
-struct SlotHasher(u64);
-
-impl Hasher for SlotHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for eight in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..eight.len()].copy_from_slice(eight);
-            self.0 = self.0.rotate_left(5) ^ u64::from_le_bytes(word);
-        }
-    }
-
-    fn write_isize(&mut self, _: isize) {}
-
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::tables::{COUNTERS, EXPIRY, LAYOUT, NAMES, REVOCATIONS, REVOKED, SESSIONS, USERS, VALUES};
 use super::*;
 use crate::store::tests::sample::{a_session, a_user};
-use crate::store::tests::{at_once, count, folder, millis, names, now, open_file, secs};
+use crate::store::tests::{at_once, count, folder, late, millis, names, now, open_file, secs};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -272,4 +272,33 @@ async fn what_is_over_gives_way_without_a_sweep() {
     }
     let [.., counters, _, _, _, due] = rows(&store).await;
     assert!(counters <= 50 && due <= 50, "{counters} of 1000 are left, {due} are due");
+}
+
+/// A machine whose clock is set a day ahead, and back.
+#[tokio::test]
+async fn what_still_counts_outlives_a_clock_that_jumps_ahead_and_back() {
+    let folder = folder();
+    let clock = tidegate_testkit::manual_clock();
+    let file = open_file(&folder);
+    let store = FileStore::new(file.clone(), 10, TIMEOUT, Clock::new(clock.clone()));
+    let now = || Millis::of(Clock::new(clock.clone()).wall());
+    let t = now();
+    let (session, live) = (a_session(Id::random(), t), a_revocation(t.plus(secs(900))));
+    store.open_session(&session, 10).await.expect("an answer");
+    store.revoke(&[live], t).await.expect("an answer");
+    clock.set_wall(tidegate_core::TimeSource::wall(&clock) + secs(60 * 86_400));
+    store.revoke(&[a_revocation(now().plus(secs(900)))], now()).await.expect("an answer");
+    store.open_session(&a_session(Id::random(), now()), 10).await.expect("an answer");
+    store.put(Id::random(), b"v", now().plus(secs(9)), false, now()).await.expect("an answer");
+    assert_eq!(store.sweep(now()).await.expect("an answer"), 0);
+    clock.set_wall(tidegate_core::TimeSource::wall(&clock) - secs(60 * 86_400));
+    assert!(store.is_revoked(&[live.what], 0, t).await.expect("an answer"));
+    assert_eq!(store.session(session.id, t).await.expect("an answer"), Some(session));
+    // When time has passed, it is over.
+    clock.advance(secs(901));
+    assert_eq!(store.sweep(now()).await.expect("an answer"), 1);
+}
+
+fn a_revocation(until: Millis) -> Revocation {
+    Revocation { what: Revoked::Token(Id::random()), before: u64::MAX, until }
 }

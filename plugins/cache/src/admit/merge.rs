@@ -1,0 +1,56 @@
+//! A stored answer that the upstream says is still good (RFC 9111 sections 3.2 and 4.3.4).
+
+use std::time::SystemTime;
+
+use tidegate_core::{HeaderMap, HeaderName, header};
+
+use super::Refused;
+use super::fields::{date_it, remove};
+use crate::vary;
+
+/// About the stored body, which a 304 does not bring.
+const OF_THE_BODY: [HeaderName; 4] =
+    [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::CONTENT_TYPE, header::CONTENT_RANGE];
+
+/// The stored fields with those of the 304 in their places.
+pub(super) fn merged(stored: &HeaderMap, fresh: &HeaderMap, now: SystemTime) -> Result<HeaderMap, Refused> {
+    if !confirms(stored, fresh) {
+        return Err(Refused::Validator);
+    }
+    if fresh.contains_key(header::VARY) && vary::fields(stored) != vary::fields(fresh) {
+        // The stored answer is in the place of a variant that there is no longer.
+        return Err(Refused::Vary);
+    }
+    let mut update = fresh.clone();
+    remove(&mut update, fresh);
+    OF_THE_BODY.iter().for_each(|name| drop(update.remove(name)));
+    if is_weak(stored) {
+        // The body was changed after the upstream named it: it is not the one that a strong tag names.
+        update.remove(header::ETAG);
+    }
+    date_it(&mut update, now);
+    let mut merged = stored.clone();
+    for name in update.keys() {
+        merged.remove(name);
+    }
+    for (name, value) in &update {
+        merged.append(name.clone(), value.clone());
+    }
+    Ok(merged)
+}
+
+/// Whether a 304 is about this answer: another tag is another answer's (RFC 9111 section 4.3.4).
+pub(super) fn confirms(stored: &HeaderMap, fresh: &HeaderMap) -> bool {
+    match (stored.get(header::ETAG), fresh.get(header::ETAG)) {
+        (Some(stored), Some(fresh)) => opaque(stored.as_bytes()) == opaque(fresh.as_bytes()),
+        _ => true,
+    }
+}
+
+fn is_weak(headers: &HeaderMap) -> bool {
+    headers.get(header::ETAG).is_some_and(|tag| tag.as_bytes().starts_with(b"W/"))
+}
+
+fn opaque(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").unwrap_or(tag)
+}

@@ -1,0 +1,72 @@
+//! Why an answer is not stored.
+
+/// Why an answer is not stored: words for metrics, `Cache-Status` and whoever asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Only GET and HEAD are.
+    Method,
+    /// The client has asked for it.
+    RequestNoStore,
+    /// The status is none that is stored, or none that the cache understands where it must.
+    Status,
+    /// It is a part of something.
+    Partial,
+    /// It has no end.
+    Stream,
+    ContentType,
+    NoStore,
+    Private,
+    /// The request proves who asks, and the answer is not said to be for everybody.
+    Authorization,
+    SetCookie,
+    /// It varies by everything, or by what the gateway said and not the client.
+    Vary,
+    /// It is in a coding by which variants are not told apart.
+    Coding,
+    /// Nobody says for how long it is fresh.
+    Silent,
+    /// It is stale already, and there is no asking whether it is still good.
+    Expired,
+    /// The 304 is about another answer than the stored one.
+    Validator,
+}
+
+impl Refused {
+    pub(crate) const ALL: [Self; 15] = [
+        Self::Method,
+        Self::RequestNoStore,
+        Self::Status,
+        Self::Partial,
+        Self::Stream,
+        Self::ContentType,
+        Self::NoStore,
+        Self::Private,
+        Self::Authorization,
+        Self::SetCookie,
+        Self::Vary,
+        Self::Coding,
+        Self::Silent,
+        Self::Expired,
+        Self::Validator,
+    ];
+
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::RequestNoStore => "request_no_store",
+            Self::Status => "status",
+            Self::Partial => "partial",
+            Self::Stream => "stream",
+            Self::ContentType => "content_type",
+            Self::NoStore => "no_store",
+            Self::Private => "private",
+            Self::Authorization => "authorization",
+            Self::SetCookie => "set_cookie",
+            Self::Vary => "vary",
+            Self::Coding => "coding",
+            Self::Silent => "silent",
+            Self::Expired => "expired",
+            Self::Validator => "validator",
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! One route's share of the plugin: what the gateway's questions come to.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use smallvec::SmallVec;
+use tidegate_core::cache::engine::{CacheMeta, HitHandler};
+use tidegate_core::cache::{Admit, AtOnce, CacheKey, CachePolicy, Lookup, Offer, Use, Zone};
+use tidegate_core::facts::{CacheStatus, Cached};
+use tidegate_core::{
+    Asked, Bytes, Clock, Cx, Flow, Handler, HeaderMap, HeaderValue, Method, Outcome, RequestHead, RequestHeader,
+    ResponseHeader, Result, header,
+};
+
+use crate::admit::{Answer, Refused, admit};
+use crate::config::PurgeMethod;
+use crate::control::{Asks, Says};
+use crate::invalidate;
+use crate::judge::{Judgement, judge};
+use crate::purge::{Fleet, Verdict, purge_by_method};
+use crate::rules::Rules;
+use crate::status::{Name, ZoneCounters, tell};
+use crate::store::{Head, Hit, Notes};
+use crate::vary;
+use crate::warm::Wanted;
+use crate::zones::ZoneHandle;
+
+/// One route's share.
+pub struct CacheRoute {
+    pub(crate) rules: Rules,
+    pub(crate) zone: Arc<ZoneHandle>,
+    pub(crate) lock_wait: Duration,
+    pub(crate) name: Option<Name>,
+    pub(crate) purge: Option<PurgeMethod>,
+    /// Other gateways.
+    pub(crate) fleet: Option<Fleet>,
+    /// Counts what is wanted, where somebody wants to know.
+    pub(crate) wanted: Option<Arc<Wanted>>,
+    pub(crate) clock: Clock,
+    pub(crate) counters: ZoneCounters,
+}
+
+/// For how long whoever fetches a new answer is left alone: then another one may try.
+const RENEWAL: Duration = Duration::from_secs(10);
+
+impl Handler for CacheRoute {
+    async fn request(&self, cx: &mut Cx<'_>) -> Result<Flow> {
+        let Some(purge) = self.purge.as_ref().filter(|_| cx.head().method.as_str() == "PURGE") else {
+            return Ok(Flow::Continue);
+        };
+        let head = cx.head();
+        let url = invalidate::url(&self.rules.key, &invalidate::origin(&head), head.path, head.query);
+        let marks = &self.zone.store().marks;
+        let who = cx.identity().cloned();
+        let reply =
+            purge_by_method(purge, who.as_ref(), &url, false, marks, self.fleet.as_ref(), self.clock.wall()).await;
+        Ok(Flow::Respond(reply))
+    }
+
+    /// For each try: a purge while the one before was waited for does not hit this one's answer.
+    fn upstream_request(&self, cx: &mut Cx<'_>, _: &mut RequestHeader) -> Result<()> {
+        let asked = self.zone.store().marks.asked(self.clock.wall());
+        cx.facts_mut().cached.asked = Some(asked);
+        Ok(())
+    }
+
+    async fn response(&self, cx: &mut Cx<'_>, head: &mut ResponseHeader) -> Result<()> {
+        let facts = cx.facts();
+        tell(head, self.name.as_ref(), facts.cache, &facts.cached)?;
+        self.tell_client(cx.head().path, facts.cache, head)
+    }
+
+    fn finished(&self, cx: &Cx<'_>, _: &Outcome) {
+        self.counters.count(cx.facts().cache, &cx.facts().cached);
+    }
+
+    fn explain(&self, asked: &Asked<'_>) -> Vec<String> {
+        let headers = asked.head.headers;
+        let line = match self.key(&asked.head, asked.identity) {
+            Err(why) => format!("the cache is bypassed ({why})"),
+            Ok(_) => {
+                let times = self.rules.times(asked.head.path);
+                let default = times.fixed.unwrap_or(times.default).as_secs();
+                let word = if times.fixed.is_some() { "always" } else { "unless the upstream says otherwise" };
+                format!("looked up in the cache; a new answer is fresh for {default} s, {word}")
+            }
+        };
+        let asks = Asks::of(headers);
+        let mut lines = vec![line];
+        if self.rules.respect_client && asks.no_store {
+            lines.push("the client does not want it stored".to_owned());
+        }
+        lines
+    }
+}
+
+impl CachePolicy for CacheRoute {
+    fn zone(&self) -> Zone {
+        let zone = self.zone.store().engine_zone(self.lock_wait);
+        match self.lock_wait.is_zero() {
+            true => Zone { lock: None, ..zone },
+            false => zone,
+        }
+    }
+
+    fn lookup(&self, cx: &mut Cx<'_>) -> Lookup {
+        if !cx.session().as_downstream_mut().is_body_empty() {
+            return Lookup::Bypass("body");
+        }
+        let key = match self.key(&cx.head(), cx.identity()) {
+            Ok(key) => key,
+            Err("method") => {
+                cx.facts_mut().cached.forwarded = Some("method");
+                return Lookup::Bypass("method");
+            }
+            Err(why) => return Lookup::Bypass(why),
+        };
+        if let Some(wanted) = &self.wanted {
+            wanted.note(key.as_bytes());
+        }
+        match self.asks(cx.head().headers).only_if_cached {
+            true => Lookup::OnlyStored(key),
+            false => Lookup::Key(key),
+        }
+    }
+
+    fn at_once(&self, cx: &mut Cx<'_>, key: &CacheKey) -> Option<AtOnce> {
+        let headers = cx.head().headers;
+        if NEEDS_MORE.iter().any(|name| headers.contains_key(name)) {
+            return None;
+        }
+        let store = self.zone.store();
+        let mut found = store.find(key, None)?;
+        let variance = self.variance(&found.head.headers, headers);
+        if found.head.variance != variance {
+            found = store.find(key, variance)?;
+            if found.head.variance != variance {
+                return None;
+            }
+        }
+        let judged = self.judge_stored(cx, &found.head, &found.notes, key.as_bytes())?;
+        let refresh = match judged.worth {
+            Use::Fresh => false,
+            Use::Stale { refresh } => refresh,
+            Use::Expired { .. } | Use::Miss => return None,
+        };
+        note(&mut cx.facts_mut().cached, &judged);
+        let mut headers = found.head.headers.clone();
+        if !headers.contains_key(header::CONTENT_LENGTH) && may_have_length(found.head.status.as_u16()) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length(&found.body)));
+        }
+        Some(AtOnce { status: found.head.status, headers, body: found.body, refresh })
+    }
+
+    fn variance(&self, stored: &HeaderMap, request: &HeaderMap) -> Option<[u8; 16]> {
+        vary::variant(stored, request).map(|text| self.zone.store().hash(&text))
+    }
+
+    fn judge(&self, cx: &mut Cx<'_>, _: &CacheMeta, body: &mut HitHandler) -> Use {
+        // The head is the store's own: what it tells Pingora is for Pingora's clock.
+        let Some(hit) = (**body).as_any().downcast_ref::<Hit>() else { return Use::Miss };
+        let Some(judged) = self.judge_stored(cx, hit.head(), hit.notes(), hit.key()) else { return Use::Miss };
+        note(&mut cx.facts_mut().cached, &judged);
+        if matches!(judged.worth, Use::Expired { .. }) {
+            cx.facts_mut().cached.forwarded = Some(judged.forwarded);
+        }
+        judged.worth
+    }
+
+    fn admit(&self, offer: Offer<'_>) -> Admit {
+        let now = self.clock.wall();
+        let answer = Answer {
+            request: offer.request,
+            who: offer.facts.identity.as_ref(),
+            sent: offer.sent,
+            status: offer.head.status,
+            headers: &offer.head.headers,
+            not_modified: offer.not_modified,
+            asked: offer.facts.cached.asked.unwrap_or(now),
+            now,
+        };
+        match admit(&self.rules, &answer) {
+            Ok(admitted) => {
+                self.counters.stored.inc();
+                (offer.facts.cached.age, offer.facts.cached.ttl) = (admitted.age, Some(admitted.ttl));
+                Admit::Store(admitted.meta)
+            }
+            Err(why) => {
+                self.counters.refuse(why);
+                (offer.facts.cached.age, offer.facts.cached.ttl) = (None, None);
+                if offer.not_modified.is_some() && matches!(why, Refused::Vary | Refused::Validator) {
+                    // Asking whether it is good would never again bring a whole answer.
+                    self.invalidate_target(&offer.request);
+                }
+                Admit::Refuse(why.word())
+            }
+        }
+    }
+
+    fn answered(&self, cx: &mut Cx<'_>, head: &ResponseHeader) {
+        let marks = &self.zone.store().marks;
+        for url in invalidate::urls(&self.rules.key, &cx.head(), head.status, &head.headers) {
+            self.counters.invalidated.inc();
+            marks.invalidate(&url, self.clock.wall());
+        }
+    }
+}
+
+/// Requests with these go the way of the state machine.
+const NEEDS_MORE: [tidegate_core::HeaderName; 4] =
+    [header::RANGE, header::IF_RANGE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
+
+impl CacheRoute {
+    /// The key of a request; `Err` says why it has none.
+    fn key(
+        &self,
+        head: &RequestHead<'_>,
+        who: Option<&tidegate_core::facts::Identity>,
+    ) -> std::result::Result<CacheKey, &'static str> {
+        if !matches!(*head.method, Method::GET | Method::HEAD) {
+            return Err("method");
+        }
+        // For the upstream to decide (RFC 9111 section 4.3.2).
+        if head.headers.contains_key(header::IF_MATCH) || head.headers.contains_key(header::IF_UNMODIFIED_SINCE) {
+            return Err("precondition");
+        }
+        if self.rules.bypass.fits(head) {
+            return Err("rule");
+        }
+        let whose = self.rules.sharing.of(head.headers, who)?;
+        let store = self.zone.store();
+        Ok(self.rules.key.of(head, whose).hashed(|parts| store.hash(parts)))
+    }
+
+    fn asks(&self, headers: &HeaderMap) -> Asks {
+        match self.rules.respect_client {
+            true => Asks::of(headers),
+            false => Asks::default(),
+        }
+    }
+
+    /// `None` for what has been purged.
+    fn judge_stored(&self, cx: &Cx<'_>, head: &Head, notes: &Notes, key: &[u8]) -> Option<Judgement> {
+        let expired_at = self.purged(head, notes, key).ok()?;
+        let request = cx.head();
+        let whose = self.rules.sharing.of(request.headers, cx.identity()).ok()?;
+        let shared = !self.rules.sharing.is_private(whose);
+        let asks = self.asks(request.headers);
+        let mut judged = judge(head, &asks, expired_at, shared, self.clock.wall());
+        if judged.worth == (Use::Stale { refresh: true }) {
+            judged.worth = Use::Stale { refresh: self.is_mine_to_renew(notes) };
+        }
+        Some(judged)
+    }
+
+    /// When its time was ended by a soft purge; `Err` for what is gone.
+    fn purged(&self, head: &Head, notes: &Notes, key: &[u8]) -> std::result::Result<Option<SystemTime>, ()> {
+        let marks = &self.zone.store().marks;
+        let epoch = marks.epoch();
+        if notes.checked.load(Ordering::Acquire) == epoch {
+            return Ok(None);
+        }
+        match marks.verdict(key, &head.headers, head.asked) {
+            Verdict::Good => {
+                notes.checked.store(epoch, Ordering::Release);
+                Ok(None)
+            }
+            Verdict::ExpiredAt(at) => Ok(Some(at)),
+            Verdict::Gone => Err(()),
+        }
+    }
+
+    fn is_mine_to_renew(&self, notes: &Notes) -> bool {
+        let now = u64::try_from(self.clock.now().saturating_duration_since(*BEGINNING).as_nanos()).unwrap_or(u64::MAX);
+        let until = now.saturating_add(u64::try_from(RENEWAL.as_nanos()).unwrap_or(u64::MAX));
+        notes.may_renew(now, until)
+    }
+
+    fn invalidate_target(&self, request: &RequestHead<'_>) {
+        let url = invalidate::url(&self.rules.key, &invalidate::origin(request), request.path, request.query);
+        self.zone.store().marks.invalidate(&url, self.clock.wall());
+    }
+
+    /// The `Cache-Control` that the route wants clients to see: never in place of one that forbids to store.
+    fn tell_client(&self, path: &str, did: CacheStatus, head: &mut ResponseHeader) -> Result<()> {
+        let told = did != CacheStatus::Off && (head.status.is_success() || head.status.is_redirection());
+        let Some(value) = self.rules.cache_control(path).filter(|_| told) else { return Ok(()) };
+        let says = Says::of_client(&head.headers);
+        if says.no_store || says.private || head.headers.contains_key(header::SET_COOKIE) {
+            return Ok(());
+        }
+        head.remove_header(&header::EXPIRES);
+        head.remove_header(&header::PRAGMA);
+        head.insert_header(header::CACHE_CONTROL, value.clone())?;
+        Ok(())
+    }
+}
+
+/// What instants are counted from, for all configurations of the process: notes outlive a reload.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn note(cached: &mut Cached, judged: &Judgement) {
+    (cached.age, cached.ttl) = (Some(judged.age), Some(judged.ttl));
+}
+
+fn length(body: &SmallVec<[Bytes; 1]>) -> usize {
+    body.iter().map(Bytes::len).sum()
+}
+
+/// RFC 9110 section 8.6.
+fn may_have_length(status: u16) -> bool {
+    status != 204
+}
+
+impl std::fmt::Debug for CacheRoute {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CacheRoute").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}

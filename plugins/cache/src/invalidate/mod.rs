@@ -1,0 +1,128 @@
+//! What an unsafe request makes invalid (RFC 9111 section 4.4).
+
+#[cfg(test)]
+mod tests;
+
+use smallvec::SmallVec;
+use tidegate_core::{HeaderMap, Method, RequestHead, StatusCode, header};
+
+use crate::key::{KeyRule, place};
+
+/// The URLs that are no longer to be answered from what is stored: the target, and those of the same origin that `Location`
+/// and `Content-Location` name. None for safe methods, and for answers that are errors.
+pub(crate) fn urls(
+    rule: &KeyRule,
+    request: &RequestHead<'_>,
+    status: StatusCode,
+    answer: &HeaderMap,
+) -> SmallVec<[String; 3]> {
+    let mut urls = SmallVec::new();
+    if is_safe(request.method) || !(status.is_success() || status.is_redirection()) {
+        return urls;
+    }
+    let origin = origin(request);
+    urls.push(url(rule, &origin, request.path, request.query));
+    for name in [header::LOCATION, header::CONTENT_LOCATION] {
+        let named = answer.get(name).and_then(|value| value.to_str().ok());
+        let target = named.and_then(|reference| resolve(reference, &origin, request));
+        urls.extend(target.map(|target| {
+            let (path, query) = match target.split_once('?') {
+                Some((path, query)) => (path, Some(query)),
+                None => (&*target, None),
+            };
+            url(rule, &origin, path, query)
+        }));
+    }
+    urls.dedup();
+    urls
+}
+
+/// RFC 9110 section 9.2.1. A method that nobody knows may do anything.
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
+}
+
+/// As the key has it: in lower case, without the port of the scheme.
+pub(crate) fn origin(request: &RequestHead<'_>) -> String {
+    let (host, port) = place(request);
+    let mut origin = [request.scheme.as_str(), "://", host].concat().to_ascii_lowercase();
+    if !port.is_empty() {
+        origin.push(':');
+        origin.push_str(port);
+    }
+    origin
+}
+
+/// With that of the query which is part of the key.
+pub(crate) fn url(rule: &KeyRule, origin: &str, path: &str, query: Option<&str>) -> String {
+    match rule.query.of(query) {
+        Some(query) if !query.is_empty() => [origin, path, "?", &query].concat(),
+        _ => [origin, path].concat(),
+    }
+}
+
+/// Path and query of a reference (RFC 3986 section 5.2), if it is of the same origin.
+fn resolve(reference: &str, origin: &str, request: &RequestHead<'_>) -> Option<String> {
+    let reference = reference.trim().split('#').next().unwrap_or("");
+    let scheme = request.scheme.as_str();
+    if let Some(rest) = reference.strip_prefix("//") {
+        return of_origin(rest, scheme, origin);
+    }
+    if let Some((other, rest)) = reference.split_once(':').filter(|(other, _)| is_scheme(other)) {
+        let same = other.eq_ignore_ascii_case(scheme);
+        return same.then(|| rest.strip_prefix("//")).flatten().and_then(|rest| of_origin(rest, scheme, origin));
+    }
+    match reference.chars().next() {
+        None => None,
+        Some('/') => Some(without_dots(reference)),
+        Some('?') => Some([request.path, reference].concat()),
+        Some(_) => {
+            let folder = request.path.rfind('/').map_or("/", |end| request.path.get(..=end).unwrap_or("/"));
+            Some(without_dots(&[folder, reference].concat()))
+        }
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+}
+
+/// `host:port/path?query`
+fn of_origin(rest: &str, scheme: &str, origin: &str) -> Option<String> {
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at_checked(end)?;
+    let authority = authority.to_ascii_lowercase();
+    let default = if scheme == "https" { ":443" } else { ":80" };
+    let authority = authority.strip_suffix(default).unwrap_or(&authority);
+    let (_, ours) = origin.split_once("://")?;
+    (authority == ours).then(|| match target.strip_prefix('/') {
+        Some(_) => without_dots(target),
+        None => ["/", target].concat(),
+    })
+}
+
+/// RFC 3986 section 5.2.4, for a path that begins with a slash.
+fn without_dots(target: &str) -> String {
+    let (path, query) = match target.find('?') {
+        Some(at) => target.split_at(at),
+        None => (target, ""),
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    let mut names = path.split('/').skip(1).peekable();
+    while let Some(name) = names.next() {
+        let last = names.peek().is_none();
+        match name {
+            ".." => drop(parts.pop()),
+            "." => {}
+            name => {
+                parts.push(name);
+                continue;
+            }
+        }
+        if last {
+            parts.push("");
+        }
+    }
+    ["/", &parts.join("/"), query].concat()
+}

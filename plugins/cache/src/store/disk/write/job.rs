@@ -1,0 +1,217 @@
+//! What a thread does for an answer that is being written.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::super::file::{self, BLOCK, MOST_ABOUT, START, Start};
+use super::super::index::UNIT;
+use super::super::metrics::Lost;
+use super::super::seal::TAG;
+use super::{Unwritten, Writing};
+
+/// So many blocks, then it is another's turn.
+const TURN: usize = 32;
+
+/// What there is to do.
+enum Next {
+    /// A whole block, so many blocks being written already.
+    Block(Vec<u8>, u64),
+    /// The last block, which may be empty.
+    End(Vec<u8>, u64),
+    /// Nothing yet.
+    Wait,
+    Lost,
+}
+
+impl Writing {
+    pub(super) fn work(self: Arc<Self>) {
+        for _ in 0..TURN {
+            let done = match self.next() {
+                Next::Block(block, at) => self.write_block(block, at),
+                Next::End(block, at) => return self.end(block, at),
+                Next::Wait => return,
+                Next::Lost => return self.clean_up(),
+            };
+            if let Err(error) = done {
+                return self.fail_as(Lost::of(&error));
+            }
+        }
+        let writing = self.clone();
+        self.disk.place.pool.surely(move || writing.work());
+    }
+
+    fn next(&self) -> Next {
+        let mut unwritten = self.unwritten.lock();
+        let blocks = unwritten.written / BLOCK as u64;
+        if unwritten.outcome.is_some() {
+            Next::Lost
+        } else if unwritten.ending && unwritten.length <= BLOCK {
+            Next::End(unwritten.copy(), blocks)
+        } else if unwritten.length >= BLOCK {
+            Next::Block(unwritten.copy(), blocks)
+        } else {
+            unwritten.scheduled = false;
+            Next::Wait
+        }
+    }
+
+    fn write_block(&self, mut block: Vec<u8>, number: u64) -> io::Result<()> {
+        file::close_block(&self.seal, number, &mut block, 0)
+            .ok_or_else(|| io::Error::other("it can't be encrypted"))?;
+        self.write(&block, self.start.block_at(number))?;
+        self.is_written(BLOCK);
+        Ok(())
+    }
+
+    fn end(&self, block: Vec<u8>, number: u64) {
+        let length = block.len();
+        let written = self.write_end(block, number).and_then(|start| {
+            let (file, path) = self.file()?;
+            let is_right = self.disk.place.put(path, self.id, self.turn, file.metadata()?.len())?;
+            Ok(is_right.then_some(start.body))
+        });
+        match written {
+            Ok(Some(body)) => {
+                let mut unwritten = self.unwritten.lock();
+                // It was given up while it was put into its place: it is whole nevertheless.
+                unwritten.outcome = Some(Ok(body));
+                unwritten.written = body;
+                self.disk.place.waiting.fetch_sub(unwritten.length.min(length) as u64, Ordering::Relaxed);
+                unwritten.length = 0;
+                unwritten.pieces.clear();
+                self.disk.place.release(std::mem::take(&mut unwritten.reserved));
+                drop(unwritten);
+                self.disk.metrics.writes.stored();
+                self.disk.show();
+                self.news.send_replace(());
+            }
+            Ok(None) => self.fail_as(Lost::Aborted),
+            Err(error) => self.fail_as(Lost::of(&error)),
+        }
+    }
+
+    /// The last block, then the file's beginning: without it the file is none.
+    fn write_end(&self, block: Vec<u8>, number: u64) -> io::Result<Start> {
+        let cannot = || io::Error::other("it can't be encrypted");
+        let start = Start { body: number * BLOCK as u64 + block.len() as u64, ..self.start };
+        let mut bytes = file::opening(&start, &self.seal, &self.key, &self.head).ok_or_else(cannot)?;
+        let begin = bytes.len();
+        debug_assert!(begin <= START + MOST_ABOUT + TAG);
+        if !block.is_empty() {
+            bytes.extend_from_slice(&block);
+            file::close_block(&self.seal, number, &mut bytes, begin).ok_or_else(cannot)?;
+        }
+        if number == 0 {
+            self.write(&bytes, 0)?;
+        } else {
+            self.write(&bytes[begin..], start.block_at(number))?;
+            self.write(&bytes[..begin], 0)?;
+        }
+        Ok(start)
+    }
+
+    fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        let (file, _) = self.file()?;
+        let length = (bytes.len() as u64).next_multiple_of(UNIT);
+        self.unwritten.lock().reserved += length;
+        self.disk.place.reserve(length);
+        self.disk.make_room();
+        file.write_all_at(bytes, at)?;
+        self.disk.metrics.written_bytes.inc_by(bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Made when there is something to be written.
+    fn file(&self) -> io::Result<&(File, std::path::PathBuf)> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        let folder = &self.disk.place.folder;
+        let made = folder.temporary().or_else(|_| {
+            // Somebody has removed the folder, or it is back.
+            folder.make()?;
+            folder.temporary()
+        });
+        let made = made?;
+        // One thread at a time has it.
+        Ok(self.file.get_or_init(|| made))
+    }
+
+    fn is_written(&self, length: usize) {
+        let mut unwritten = self.unwritten.lock();
+        if unwritten.outcome.is_none() {
+            unwritten.skip(length);
+            unwritten.written += length as u64;
+            self.disk.place.waiting.fetch_sub(length as u64, Ordering::Relaxed);
+        }
+        drop(unwritten);
+        self.news.send_replace(());
+    }
+
+    fn fail_as(&self, why: Lost) {
+        let reserved = {
+            let mut unwritten = self.unwritten.lock();
+            if unwritten.outcome.is_none() {
+                unwritten.outcome = Some(Err(why));
+                self.disk.place.waiting.fetch_sub(unwritten.length as u64, Ordering::Relaxed);
+                unwritten.length = 0;
+                unwritten.pieces.clear();
+                self.disk.cannot_write(why);
+            }
+            unwritten.reserved
+        };
+        self.clean_up();
+        if why == Lost::Full {
+            // Somebody else took the room: what is stored gives way, so that this does not go on for ever.
+            self.disk.give_way(reserved);
+        }
+        self.news.send_replace(());
+    }
+
+    /// Nothing of it stays.
+    pub(super) fn clean_up(&self) {
+        if let Some((_, path)) = self.file.get() {
+            remove(path);
+        }
+        let reserved = std::mem::take(&mut self.unwritten.lock().reserved);
+        self.disk.place.release(reserved);
+    }
+}
+
+fn remove(path: &Path) {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            log::debug!(file:% = path.display(), error:%; "what was not stored can't be removed before the next start");
+        }
+        _ => {}
+    }
+}
+
+impl Unwritten {
+    /// At most a block of what waits.
+    fn copy(&self) -> Vec<u8> {
+        let mut block = Vec::with_capacity(self.length.min(BLOCK) + TAG);
+        for piece in &self.pieces {
+            let room = BLOCK - block.len();
+            block.extend_from_slice(&piece[..piece.len().min(room)]);
+        }
+        block
+    }
+
+    /// So much of what waits is written.
+    fn skip(&mut self, mut length: usize) {
+        self.length -= length;
+        while let Some(piece) = self.pieces.front_mut() {
+            if piece.len() > length {
+                let _ = piece.split_to(length);
+                return;
+            }
+            length -= piece.len();
+            self.pieces.pop_front();
+        }
+    }
+}

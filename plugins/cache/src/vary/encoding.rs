@@ -1,0 +1,79 @@
+//! `Accept-Encoding`: there are few ways to mean something by it, and many to write it.
+
+use smallvec::SmallVec;
+
+/// The codings that tell variants apart. An answer in any other coding is not stored where `Accept-Encoding` chose it.
+const KNOWN: [&str; 4] = ["br", "deflate", "gzip", "zstd"];
+
+/// Whether answers in this coding can be told apart by [`normal`].
+pub(crate) fn is_known(coding: &[u8]) -> bool {
+    let coding = coding.trim_ascii();
+    let known = |name: &&str| coding.eq_ignore_ascii_case(name.as_bytes());
+    KNOWN.iter().any(|name| known(&name)) || known(&"identity") || known(&"x-gzip")
+}
+
+/// The known codings that a client takes, the dearest first and those of one weight by their names, and whether it refuses
+/// what is in none. `gzip, br`, `br,gzip` and `br;q=1.0, gzip;q=1` are the same; so are all that it takes none of.
+pub(crate) fn normal(value: &[u8]) -> Vec<u8> {
+    let mut weights: [Option<u16>; KNOWN.len()] = [None; KNOWN.len()];
+    let (mut identity, mut others) = (None, None);
+    for member in value.split(|byte| *byte == b',') {
+        let mut parts = member.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        let name = parts.next().unwrap_or(&[]);
+        let weight = parts.find_map(weight_of).unwrap_or(1000);
+        let name = if name.eq_ignore_ascii_case(b"x-gzip") { b"gzip" } else { name };
+        if name == b"*" {
+            others = Some(weight);
+        } else if name.eq_ignore_ascii_case(b"identity") {
+            identity = Some(weight);
+        } else if let Some(slot) = place(name).and_then(|place| weights.get_mut(place)) {
+            *slot = Some(weight);
+        }
+    }
+    let taken = KNOWN.iter().zip(weights).map(|(name, weight)| (*name, weight.or(others).unwrap_or(0)));
+    let taken = taken.chain(identity.map(|weight| ("identity", weight)));
+    let mut taken: SmallVec<[(&str, u16); 5]> = taken.filter(|(_, weight)| *weight > 0).collect();
+    taken.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
+    written(&taken, identity.or(others) == Some(0))
+}
+
+fn written(taken: &[(&str, u16)], never_plain: bool) -> Vec<u8> {
+    let mut text = Vec::with_capacity(32);
+    let mut last = None;
+    // As it is, it is always taken: that alone says nothing.
+    let says_something = taken.iter().any(|(name, _)| *name != "identity");
+    for (name, weight) in taken.iter().filter(|_| says_something) {
+        if let Some(last) = last {
+            text.push(if last == weight { b',' } else { b'>' });
+        }
+        text.extend_from_slice(name.as_bytes());
+        last = Some(weight);
+    }
+    if never_plain {
+        text.extend_from_slice(b"!");
+    }
+    text
+}
+
+fn place(name: &[u8]) -> Option<usize> {
+    KNOWN.iter().position(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// `q=0.5` in thousandths (RFC 9110 section 12.4.2). What is none counts as 1, as if it weren't there.
+fn weight_of(parameter: &[u8]) -> Option<u16> {
+    let value = parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q="))?;
+    let (whole, fraction) = match value.iter().position(|byte| *byte == b'.') {
+        Some(dot) => (value.get(..dot)?, value.get(dot + 1..)?),
+        None => (value, &[][..]),
+    };
+    let whole = match whole {
+        b"0" => 0,
+        b"1" => 1000,
+        _ => return None,
+    };
+    if fraction.len() > 3 || !fraction.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let thousandths = (0..3).fold(0, |sum, place| sum * 10 + fraction.get(place).map_or(0, |digit| u16::from(digit - b'0')));
+    Some((whole + thousandths).min(1000))
+}

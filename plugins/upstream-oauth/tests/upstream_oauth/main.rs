@@ -1,0 +1,7 @@
+//! YAML in, HTTP out.
+
+mod config;
+mod failing;
+mod fetching;
+mod sending;
+mod world;

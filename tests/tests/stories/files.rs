@@ -1,0 +1,186 @@
+//! A single-page application in a real browser: Chromium, driven by the npm package `playwright-core`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Deserialize;
+use serde_json::json;
+use tempfile::TempDir;
+use tidegate_files::Files;
+use tidegate_headers::Headers;
+use tidegate_routing::Routing;
+use tidegate_testkit::{TestGateway, gateway, wait_until, within};
+
+/// What came of one step of the browser's.
+#[derive(Debug, Deserialize)]
+struct Step {
+    /// What the application shows.
+    text: String,
+    /// What the console says is wrong, and requests that failed.
+    errors: Vec<String>,
+    /// What came, from wherever.
+    responses: Vec<Response>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Response {
+    path: String,
+    status: u16,
+    /// From the browser's own cache.
+    cached: bool,
+    headers: BTreeMap<String, String>,
+}
+
+impl Step {
+    #[track_caller]
+    fn shows(&self, text: &str) -> &Self {
+        assert!(self.errors.is_empty() && self.text == text, "{self:#?}");
+        self
+    }
+
+    fn response(&self, path: &str) -> &Response {
+        self.responses.iter().find(|response| response.path == path).unwrap_or_else(|| panic!("no {path} in {self:#?}"))
+    }
+
+    /// What the server was asked for.
+    fn asked(&self) -> Vec<&str> {
+        let mut asked: Vec<_> = self.responses.iter().filter(|it| !it.cached).map(|it| &*it.path).collect();
+        asked.sort_unstable();
+        asked
+    }
+}
+
+/// Does the steps in one browser, which begins with an empty cache.
+async fn browse(steps: Vec<(&'static str, String)>) -> Vec<Step> {
+    let (packages, browser) = (packages(), browser());
+    let asked = serde_json::to_string(&steps).expect("JSON");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/browser/browse.mjs");
+    let mut node = tokio::process::Command::new("node");
+    node.arg(script).arg(asked).env("PACKAGES", packages).env("CHROMIUM", browser).kill_on_drop(true);
+    let done = within("the browser to do its steps", node.output()).await.expect("node runs");
+    let (said, complained) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{said}\n{complained}");
+    let told: Vec<Step> = said.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert_eq!(told.len(), steps.len(), "{said}");
+    told
+}
+
+/// Where `scripts/need test` has put the packages: in the target directory.
+fn packages() -> PathBuf {
+    let own = std::env::current_exe().expect("this program");
+    let mut folders = own.ancestors().map(|folder| folder.join("browser"));
+    let found = folders.find(|folder| folder.join("node_modules/playwright-core").is_dir());
+    found.expect("the packages of npm are there: run `scripts/need test`, or `make test`")
+}
+
+fn browser() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join("chromium")).find(|file| file.is_file());
+    found.expect("Chromium is there: run `scripts/need test`, or `make test`")
+}
+
+/// The application as a build would leave it: with compressed siblings.
+fn application() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/app/.");
+    let copied = Command::new("cp").arg("-r").arg(from).arg(folder.path()).status().expect("cp runs");
+    let compress = ["-k", "assets/app.4f1c.js", "assets/style.9a2b.css", "index.html"];
+    let compressed = Command::new("gzip").args(compress).current_dir(folder.path()).status().expect("gzip runs");
+    assert!(copied.success() && compressed.success());
+    folder
+}
+
+/// A gateway that serves it.
+async fn site(root: &Path) -> TestGateway {
+    let yaml = format!(
+        "routing:\n  routes:\n    - name: app\n      match: {{ path: \"/**\" }}\n      endpoint:\n        files:\n          \
+         root: {root:?}\n          spa_fallback: /index.html\n          precompressed: [zst, br, gz]\n          \
+         cache_control:\n            - {{ path: \"/assets/**\", value: \"public, max-age=31536000, immutable\" }}\n      \
+         plugins: {{ headers: {{ security: {{ preset: helmet, \
+         content_security_policy: \"default-src 'self'\" }} }} }}\n"
+    );
+    gateway().router::<Routing>().plugin::<Headers>().plugin::<Files>().start(&yaml).await
+}
+
+/// A gateway in front of that one; what its route asks of plugins is the caller's.
+async fn edge(site: &TestGateway, plugins: &str) -> TestGateway {
+    let yaml = format!(
+        "upstreams: {{ site: {{ targets: [\"{}\"] }} }}\n\
+         routing: {{ routes: [{{ name: edge, upstream: site, plugins: {{ {plugins} }} }}] }}\n",
+        site.addr()
+    );
+    gateway().router::<Routing>().plugin::<Headers>().start(&yaml).await
+}
+
+/// How often the site was asked, by what came of it.
+async fn outcomes(site: &TestGateway) -> BTreeMap<&'static str, f64> {
+    let metrics = site.metrics().await;
+    let count = |outcome| metrics.sum("tidegate_files_requests_total", &[("outcome", outcome)]);
+    ["whole", "fallback", "not_modified", "not_found", "failed"].map(|outcome| (outcome, count(outcome))).into()
+}
+
+/// The application at this address: loaded, walked through, opened at a deep link, and loaded again.
+async fn assert_works(at: &TestGateway, site: &TestGateway) {
+    let url = |path: &str| format!("http://{}{path}", at.addr());
+    let steps = vec![
+        ("open", url("/")),
+        ("click", "#seven".to_owned()),
+        ("open", url("/users/7")),
+        ("open", url("/")),
+        ("open", url("/users/12")),
+    ];
+    let told = browse(steps).await;
+    let [first, clicked, deep, second, other] = &told[..] else { panic!("{told:#?}") };
+
+    first.shows("hello home, styled");
+    for (path, media, coding, cache) in [
+        ("/", "text/html; charset=utf-8", Some("gzip"), "no-cache"),
+        ("/assets/app.4f1c.js", "text/javascript; charset=utf-8", Some("gzip"), "public, max-age=31536000, immutable"),
+        ("/assets/users.77aa.js", "text/javascript; charset=utf-8", None, "public, max-age=31536000, immutable"),
+        ("/assets/style.9a2b.css", "text/css; charset=utf-8", Some("gzip"), "public, max-age=31536000, immutable"),
+        ("/data/greeting.json", "application/json", None, "no-cache"),
+        ("/images/logo.svg", "image/svg+xml", None, "no-cache"),
+    ] {
+        let response = first.response(path);
+        let field = |name: &str| response.headers.get(name).map(String::as_str);
+        assert_eq!((response.status, field("content-type")), (200, Some(media)), "{path}");
+        assert_eq!((field("content-encoding"), field("cache-control")), (coding, Some(cache)), "{path}");
+        assert_eq!(field("x-content-type-options"), Some("nosniff"), "{path}");
+    }
+    // The application's own router: no page is asked for.
+    assert!(!clicked.shows("hello user 7, styled").asked().contains(&"/users/7"), "{clicked:#?}");
+    // And ours: a page that is none of the folder's.
+    assert_eq!(deep.shows("hello user 7, styled").response("/users/7").status, 200);
+    assert_eq!(other.shows("hello user 12, styled").response("/users/12").status, 200);
+
+    // Files whose names change with their content are not asked for again, whatever the page.
+    for step in [deep, second, other] {
+        let again: Vec<_> = step.asked().into_iter().filter(|path| path.starts_with("/assets/")).collect();
+        assert!(again.is_empty(), "{again:?} in {step:#?}");
+    }
+    let asked = || std::fs::read_to_string(at.log_file()).unwrap_or_default();
+    wait_until("the last page in the log", || asked().contains("/users/12")).await;
+    for path in ["/assets/app.4f1c.js", "/assets/users.77aa.js", "/assets/style.9a2b.css"] {
+        assert_eq!(asked().matches(path).count(), 1, "{path} in {}", asked());
+    }
+    second.shows("hello home, styled");
+    let outcomes = outcomes(site).await;
+    assert!(outcomes["fallback"] >= 2.0 && outcomes["not_modified"] >= 1.0, "{outcomes:?}");
+    assert_eq!((outcomes["not_found"], outcomes["failed"]), (0.0, 0.0), "{outcomes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_loads_a_single_page_application_from_a_folder() {
+    let folder = application();
+    let site = site(folder.path()).await;
+    assert_works(&site, &site).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_loads_a_single_page_application_through_a_gateway_in_front() {
+    let folder = application();
+    let site = site(folder.path()).await;
+    let edge = edge(&site, "headers: {}").await;
+    assert_works(&edge, &site).await;
+}
