@@ -138,7 +138,8 @@ fn a_setting_below_a_key_that_looks_like_a_secret_is_shown() {
     let text = "password:\n  classes: 2\n  max_keys: 7\n  first: hunter2\n  pin: 4711\n";
     let document = Document::parse(text, &NO_ENV).unwrap();
     let paths = ["classes", "max_keys", "first", "pin"];
-    let errors: ConfigErrors = paths.map(|key| ConfigError::at(format!("password.{key}"), "not `2`")).into_iter().collect();
+    let errors: ConfigErrors =
+        paths.map(|key| ConfigError::at(format!("password.{key}"), "not `2`")).into_iter().collect();
     let report = document.render(&errors).to_string();
     for line in ["classes: 2", "max_keys: 7", "first: ***", "pin: ***", "classes: not `2`"] {
         assert!(report.contains(line), "{line}: {report}");

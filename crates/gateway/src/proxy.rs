@@ -101,7 +101,8 @@ impl ProxyHttp for Proxy {
 
     /// Asked for what is stored, and for what is about to be.
     fn cache_not_modified_filter(&self, session: &Session, head: &ResponseHeader, _: &mut Ctx) -> Fallible<bool> {
-        Ok(cache::not_modified(session.req_header(), head))
+        // What isn't stored comes with a body, which Pingora would send after the 304.
+        Ok(session.cache.enabled() && cache::not_modified(session.req_header(), head))
     }
 
     /// The same for parts of it.
@@ -251,6 +252,7 @@ impl ProxyHttp for Proxy {
         if exchange.cache.renews {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         }
+        cache::failed(exchange);
         let reply = match exchange.pending.take() {
             Some(reply) => Verdict::Answer(reply),
             None => {

@@ -16,7 +16,9 @@ pub fn cache_control(value: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(value) else { return };
     let mut headers = HeaderMap::new();
     let names = [header::CACHE_CONTROL, header::EXPIRES, header::PRAGMA, header::AGE, header::VARY, header::DATE];
-    names.into_iter().for_each(|name| drop(headers.append(name, value.clone())));
+    for name in names {
+        headers.append(name, value.clone());
+    }
     headers.append(header::ACCEPT_ENCODING, value.clone());
     let before = (Says::of(&headers), Asks::of(&headers));
     headers.append(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -71,6 +71,10 @@ impl Handler for CacheRoute {
         self.tell_client(cx.head().path, facts.cache, head)
     }
 
+    fn cache(&self) -> Option<&dyn CachePolicy> {
+        Some(self)
+    }
+
     fn finished(&self, cx: &Cx<'_>, _: &Outcome) {
         self.counters.count(cx.facts().cache, &cx.facts().cached);
     }
@@ -266,7 +270,8 @@ impl CacheRoute {
                 notes.checked.store(epoch, Ordering::Release);
                 Ok(None)
             }
-            Verdict::ExpiredAt(at) => Ok(Some(at)),
+            // A mark may be somewhat ahead of the clock.
+            Verdict::ExpiredAt(at) => Ok(Some(at.min(self.clock.wall()))),
             Verdict::Gone => Err(()),
         }
     }

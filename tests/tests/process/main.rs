@@ -4,6 +4,8 @@ mod alerts;
 mod applications;
 mod auth;
 mod auth_crash;
+mod cache;
+mod cache_crash;
 mod memory;
 mod reload;
 mod shutdown;

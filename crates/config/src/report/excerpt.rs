@@ -82,7 +82,11 @@ fn hide_by_words(chars: &mut Vec<char>, marks: &mut Marks) {
     if let Some(colon) = secret_key_end(&line) {
         let start = line[..colon].chars().count() + 1;
         let rest: String = line[colon + 1..].trim().to_owned();
-        let shown = rest.is_empty() || rest.contains("${") || rest.contains(MASK) || rest.starts_with(['{', '[']) || super::is_small_number(&rest);
+        let shown = rest.is_empty()
+            || rest.contains("${")
+            || rest.contains(MASK)
+            || rest.starts_with(['{', '['])
+            || super::is_small_number(&rest);
         if !shown {
             let start = start + chars[start..].iter().take_while(|c| c.is_whitespace()).count();
             marks.splice(start, chars.len());

@@ -46,6 +46,8 @@ pub(crate) fn enable(session: &mut Session, exchange: &Exchange) {
     let mut overrides = CacheOptionOverrides::default();
     overrides.wait_timeout = Some(zone.lock_wait);
     session.cache.enable(zone.storage, None, zone.predictor, zone.lock, Some(overrides));
+    // Others may read what this request has written to the store: a client that reads slowly must not hold that up.
+    session.as_downstream_mut().set_proxy_tasks_enabled(true);
 }
 
 /// The key as Pingora wants it.

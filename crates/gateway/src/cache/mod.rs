@@ -16,7 +16,7 @@ pub(crate) use self::conditional::{not_modified, range};
 pub(crate) use self::enable::{enable, key, only_stored};
 pub(crate) use self::hit::{judge, may_be_stale};
 pub(crate) use self::refresh::{Refresh, take as take_refresh};
-pub(crate) use self::result::settle;
+pub(crate) use self::result::{failed, settle};
 pub(crate) use self::send::at_once;
 
 /// One request's way through the cache.

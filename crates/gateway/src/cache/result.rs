@@ -52,3 +52,13 @@ pub(crate) fn settle(session: &Session, exchange: &mut Exchange, status: StatusC
         cached.upstream_status.get_or_insert(status.as_u16());
     }
 }
+
+/// The gateway answers by itself, whatever had been stored by then: what broke off isn't.
+pub(crate) fn failed(exchange: &mut Exchange) {
+    if !exchange.response_seen && exchange.cache.is_on() {
+        let facts = &mut exchange.request.facts;
+        facts.cache = CacheStatus::Miss;
+        let cached = &mut facts.cached;
+        (cached.stored, cached.collapsed, cached.age, cached.ttl) = (false, false, None, None);
+    }
+}

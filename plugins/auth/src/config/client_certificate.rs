@@ -32,7 +32,14 @@ pub struct ClientCertificate {
 impl Default for ClientCertificate {
     fn default() -> Self {
         let subject = vec![NamePart::SanUri, NamePart::SanDns, NamePart::SanEmail, NamePart::Cn];
-        Self { subject, roles: BTreeMap::new(), scopes: BTreeMap::new(), allow: Vec::new(), forward: false, forward_xfcc: false }
+        Self {
+            subject,
+            roles: BTreeMap::new(),
+            scopes: BTreeMap::new(),
+            allow: Vec::new(),
+            forward: false,
+            forward_xfcc: false,
+        }
     }
 }
 

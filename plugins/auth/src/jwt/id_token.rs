@@ -14,11 +14,13 @@ use tidegate_core::{BuildCx, ConfigErrors};
 
 use super::algorithm::Algorithms;
 use super::checks::{Audience, Checks};
+use super::claim::date;
 use super::form::Space;
 use super::source::{First, KeySource, Origin, Remote};
 use super::verify::{Fault, Token};
 use crate::config;
 use crate::config::Algorithm;
+use crate::id::Millis;
 use crate::verdict::{Reason, Refusal};
 
 /// By how much the clocks of provider and gateway may differ, in milliseconds.
@@ -34,12 +36,16 @@ pub(crate) struct Relying<'a> {
     pub(crate) algorithms: &'a [Algorithm],
     /// Claims that must be just this.
     pub(crate) claims: &'a BTreeMap<String, Value>,
+    /// How long ago somebody may have logged in there when they were sent, in seconds.
+    pub(crate) max_age: Option<u32>,
     pub(crate) fetch: &'a config::KeySource,
 }
 
 /// What an ID token must belong to.
 pub(crate) struct Sent<'a> {
     pub(crate) nonce: &'a str,
+    /// When it was asked for.
+    pub(crate) asked: Millis,
     /// What came with it.
     pub(crate) access_token: Option<&'a str>,
 }
@@ -48,6 +54,7 @@ pub(crate) struct Sent<'a> {
 pub(crate) struct IdTokens {
     checks: Checks,
     client: Box<str>,
+    max_age: Option<u32>,
     source: Arc<Remote>,
 }
 
@@ -70,7 +77,8 @@ impl IdTokens {
         let source = Remote::open(relying.name, origin, (relying.fetch, First::WhenAsked), cx);
         let source = errors.collect(source.map_err(|e| e.under(&"fetch".into()))).flatten();
         let Some(source) = source else { return Err(errors) };
-        errors.into_result(Self { checks: checks(relying), client: relying.client.into(), source })
+        let (client, max_age) = (relying.client.into(), relying.max_age);
+        errors.into_result(Self { checks: checks(relying), client, max_age, source })
     }
 
     /// What the provider says of itself (OpenID Connect Discovery 1.0 section 3); the error is why that is not known.
@@ -99,6 +107,7 @@ impl IdTokens {
             Some(found) => found,
         }?;
         self.belongs(&claims, sent, algorithm).map_err(Unproved::Refused)?;
+        self.is_recent(&claims, sent.asked, now).map_err(Unproved::Refused)?;
         Ok(claims)
     }
 
@@ -132,6 +141,18 @@ impl IdTokens {
             (None, _) => Ok(()),
             (Some(Value::String(hash)), Some(token)) if same(hash, &half_hash(algorithm, token)) => Ok(()),
             (Some(_), _) => no("its `at_hash` is of another access token"),
+        }
+    }
+
+    /// The browser has carried the question, and could have left out how long ago the login may be (section 3.1.2.1).
+    fn is_recent(&self, claims: &Map<String, Value>, asked: Millis, now: SystemTime) -> Result<(), Refusal> {
+        let Some(max_age) = self.max_age else { return Ok(()) };
+        let logged_in = claims.get("auth_time").and_then(date);
+        let from = asked.0.saturating_sub(u64::from(max_age) * 1000 + LEEWAY);
+        let to = Millis::of(now).0.saturating_add(LEEWAY);
+        match logged_in.is_some_and(|time| (from..=to).contains(&time)) {
+            true => Ok(()),
+            false => Err(Refusal::new(Reason::Claims, "its `auth_time` is not as `max_age` wants it")),
         }
     }
 }

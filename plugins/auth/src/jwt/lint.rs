@@ -25,7 +25,7 @@ pub(crate) fn warnings(config: &Jwt) -> ConfigErrors {
 }
 
 /// Whether what comes from there may be somebody else's: by `http`, and not from this machine.
-fn is_in_the_clear(url: &str) -> bool {
+pub(crate) fn is_in_the_clear(url: &str) -> bool {
     let Ok(url) = url.parse::<Uri>() else { return false };
     let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let is_loopback = match host.parse::<std::net::IpAddr>() {

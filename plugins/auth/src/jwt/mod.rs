@@ -27,7 +27,7 @@ pub(crate) use claim::{find as find_claim, words as claim_words};
 pub(crate) use id_token::{IdTokens, Relying, Sent, Unproved};
 pub(crate) use json::object;
 pub(crate) use keys::Keys;
-pub(crate) use lint::warnings;
+pub(crate) use lint::{is_in_the_clear, warnings};
 pub(crate) use setup::{build, own};
 pub(crate) use source::KeySource;
 

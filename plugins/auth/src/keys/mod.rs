@@ -126,11 +126,7 @@ impl KeyRing {
 }
 
 /// Where the keys of this service are, with a name for it. `None` for a store that is refused elsewhere.
-fn place(
-    config: &Service,
-    store: &Arc<dyn Store>,
-    cx: &BuildCx<'_>,
-) -> Result<Option<(String, Place)>, ConfigErrors> {
+fn place(config: &Service, store: &Arc<dyn Store>, cx: &BuildCx<'_>) -> Result<Option<(String, Place)>, ConfigErrors> {
     let choice = &config.store;
     if let Some(file) = &choice.file {
         let beside = || {

@@ -32,7 +32,9 @@ pub(super) fn store(
     }
     let store = match (service, &config.store) {
         (Some((choice, store)), None) => Some((store, place(choice, cx))),
-        (Some((choice, store)), Some(named)) if choice.redis.as_ref() == Some(named) => Some((store, place(choice, cx))),
+        (Some((choice, store)), Some(named)) if choice.redis.as_ref() == Some(named) => {
+            Some((store, place(choice, cx)))
+        }
         (Some(_), Some(_)) => {
             let error = ConfigError::at("store", "the token service keeps what it revokes in its own store");
             errors.push(error.help("leave it out, or name the store of `service.store.redis`"));
@@ -50,11 +52,8 @@ pub(super) fn store(
 
 /// Opens a store of `stores:` that somebody else's token service writes to, or operators do.
 fn open(named: &str, prefix: Option<&str>, cx: &mut BuildCx<'_>) -> Result<Opened, ConfigError> {
-    let choice = StoreChoice {
-        redis: Some(named.to_owned()),
-        prefix: prefix.map(ToOwned::to_owned),
-        ..StoreChoice::default()
-    };
+    let choice =
+        StoreChoice { redis: Some(named.to_owned()), prefix: prefix.map(ToOwned::to_owned), ..StoreChoice::default() };
     let store = crate::store::open_shared(&choice, cx)?;
     Ok((store, place(&choice, cx)))
 }

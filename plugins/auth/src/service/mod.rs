@@ -36,6 +36,7 @@ use tidegate_core::{
 pub(crate) use answer::{Answer, Refused};
 pub(crate) use caller::Caller;
 pub(crate) use check::check;
+pub(crate) use oidc::warnings;
 pub(crate) use provider::provider;
 pub(crate) use signup::name_of;
 

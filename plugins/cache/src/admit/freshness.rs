@@ -41,7 +41,10 @@ pub(super) fn of(asked: &Question<'_>) -> Result<Fresh, Refused> {
     if let Some(fixed) = asked.times.fixed.filter(|_| !error && (explicit.is_some() || is_assumed(asked))) {
         return Ok(Fresh::FromNow(fixed));
     }
-    let lifetime = explicit.or_else(|| assumed(asked)).ok_or(Refused::Silent)?;
+    let lifetime = explicit.or_else(|| assumed(asked)).ok_or(match asked.status >= 500 {
+        true => Refused::ServerError,
+        false => Refused::Silent,
+    })?;
     let least = asked.times.least.filter(|_| !error).unwrap_or_default();
     Ok(Fresh::Until(lifetime.max(least).min(asked.times.most.unwrap_or(Duration::MAX))))
 }

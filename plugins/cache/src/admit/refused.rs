@@ -25,6 +25,8 @@ pub(crate) enum Refused {
     Coding,
     /// Nobody says for how long it is fresh.
     Silent,
+    /// The same of an upstream that has failed.
+    ServerError,
     /// It is stale already, and there is no asking whether it is still good.
     Expired,
     /// The 304 is about another answer than the stored one.
@@ -32,7 +34,7 @@ pub(crate) enum Refused {
 }
 
 impl Refused {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Method,
         Self::RequestNoStore,
         Self::Status,
@@ -46,6 +48,7 @@ impl Refused {
         Self::Vary,
         Self::Coding,
         Self::Silent,
+        Self::ServerError,
         Self::Expired,
         Self::Validator,
     ];
@@ -65,8 +68,14 @@ impl Refused {
             Self::Vary => "vary",
             Self::Coding => "coding",
             Self::Silent => "silent",
+            Self::ServerError => "server_error",
             Self::Expired => "expired",
             Self::Validator => "validator",
         }
+    }
+
+    /// Whether such a refusal says nothing of the next answer to the same question: words that [`Refused::word`] gives.
+    pub(crate) fn is_passing(word: &str) -> bool {
+        [Self::RequestNoStore, Self::ServerError, Self::Validator].iter().any(|passing| passing.word() == word)
     }
 }

@@ -214,7 +214,7 @@ fn section_4_2_2_silence() {
         (404, &[], Ok(10)),
         (410, &[], Ok(60)),
         (302, &[], Err(Refused::Silent)),
-        (500, &[], Err(Refused::Silent)),
+        (500, &[], Err(Refused::ServerError)),
         (405, &[], Err(Refused::Silent)),
         (302, &[("cache-control", "public")], Ok(HOUR)),
         (200, &[("cache-control", "must-revalidate")], Ok(HOUR)),

@@ -27,7 +27,7 @@ use super::PurgeMethod;
 ///   default_ttl: 1h
 ///   stale_while_revalidate: 30s
 ///   stale_if_error: 1d
-///   negative: { 404: 10s, 410: 1m }
+///   negative: { "404": 10s, "410": 1m }
 ///   key: { query: { deny: ["utm_*", fbclid] } }
 ///   bypass: { cookies: [session] }
 ///   rules:
@@ -57,8 +57,8 @@ pub struct Policy {
     /// `Expires`) nor anything against it; `0s` for not at all. Where `heuristic` is on and the answer has a
     /// `Last-Modified`, that wins. Default: 1h.
     pub default_ttl: Duration,
-    /// The same by status, for answers that are errors. The keys are 300 to 599; one that isn't there is stored only if
-    /// the upstream says for how long. Default: `{ 404: 10s, 410: 1m }`.
+    /// The same by status, for answers that are errors. The keys are 300 to 599, in quotes; one that isn't there is stored
+    /// only if the upstream says for how long. Default: `{ "404": 10s, "410": 1m }`.
     pub negative: BTreeMap<String, Duration>,
     /// The share of the time since `Last-Modified` for which an answer is fresh that says nothing else (RFC 9111 section
     /// 4.2.2 suggests 10%): at most a day. `0%` turns it off. Default: `0%`.

@@ -107,11 +107,6 @@ impl Says {
         self.add(&Directive { name: name.as_bytes(), value });
     }
 
-    /// Whether it says for how long it is fresh.
-    pub(crate) fn has_lifetime(&self) -> bool {
-        self.s_maxage.is_some() || self.max_age.is_some() || self.expires != Expires::Silent
-    }
-
     /// Whether it may never be used stale (RFC 9111 section 4.2.4): not for a client that would take it, not while the
     /// upstream is down.
     pub(crate) fn forbids_stale(&self, shared: bool) -> bool {

@@ -30,7 +30,8 @@ pub(crate) fn judge(
     shared: bool,
     now: SystemTime,
 ) -> Judgement {
-    let fresh_until = expired_at.map_or(head.fresh_until, |at| at.min(head.fresh_until));
+    // The mark of a purge may be a little ahead of the clock: it is over all the same.
+    let fresh_until = expired_at.map_or(head.fresh_until, |at| at.min(head.fresh_until).min(now));
     let age = now.duration_since(head.born).unwrap_or_default();
     let left = fresh_until.duration_since(now).unwrap_or_default();
     let over = now.duration_since(fresh_until).unwrap_or_default();

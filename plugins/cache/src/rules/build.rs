@@ -86,7 +86,7 @@ fn negative(policy: &Policy) -> Result<Box<[(u16, std::time::Duration)]>, Config
         match status {
             None => {
                 let error = ConfigError::at(at, format!("`{key}` is no status of an error")).about_key();
-                errors.push(error.help("the keys are statuses from 300 to 599, but 304 and 416: `404: 10s`"));
+                errors.push(error.help("the keys are statuses from 300 to 599, but 304 and 416: `\"404\": 10s`"));
             }
             Some(status) if given && policy.status.as_ref().is_some_and(|list| !list.contains(&status)) => {
                 let error = ConfigError::at(at, format!("{status} is not one of `status`, so it is never stored"));

@@ -43,7 +43,7 @@ impl Head {
         }
     }
 
-    /// As Pingora wants it when it is found.
+    /// As Pingora wants it when it is found. When it was asked for is not in it.
     pub(crate) fn to_meta(&self) -> CacheMeta {
         let mut parts = http::Response::new(()).into_parts().0;
         (parts.status, parts.headers) = (self.status, self.headers.clone());

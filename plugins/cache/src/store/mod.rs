@@ -34,6 +34,7 @@ use self::disk::DiskHit;
 use self::memory::Said;
 use self::tier::Tier;
 use self::write::Writer;
+use crate::admit::Refused;
 use crate::purge::Marks;
 
 /// A stored answer in memory, whole.
@@ -96,7 +97,7 @@ impl Store {
             tier: Tier::default(),
             secret: (rand::random(), rand::random()),
             lock: CacheLock::new(LOCK_AGE),
-            predictor: Predictor::new(NOT_CACHEABLE, None),
+            predictor: Predictor::new(NOT_CACHEABLE, Some(Refused::is_passing)),
         }
     }
 

@@ -8,8 +8,8 @@ const KNOWN: [&str; 4] = ["br", "deflate", "gzip", "zstd"];
 /// Whether answers in this coding can be told apart by [`normal`].
 pub(crate) fn is_known(coding: &[u8]) -> bool {
     let coding = coding.trim_ascii();
-    let known = |name: &&str| coding.eq_ignore_ascii_case(name.as_bytes());
-    KNOWN.iter().any(|name| known(&name)) || known(&"identity") || known(&"x-gzip")
+    let known = |name: &str| coding.eq_ignore_ascii_case(name.as_bytes());
+    KNOWN.iter().any(|name| known(name)) || known("identity") || known("x-gzip")
 }
 
 /// The known codings that a client takes, the dearest first and those of one weight by their names, and whether it refuses

@@ -1,6 +1,7 @@
 //! Many requests for the same are one for the upstream (row I10).
 
-use tidegate_testkit::{Answer, Client, Method, Script, call, gate, wait_until};
+use http::Method;
+use tidegate_testkit::{Answer, Client, Script, call, gate, wait_until};
 use tokio::task::JoinSet;
 
 use crate::{Stage, minute, stage, told};

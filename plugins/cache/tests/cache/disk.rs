@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tidegate_cache::Cache;
+use tidegate_core::Method;
 use tidegate_testkit::{
-    Answer, ManualClock, Script, TestGateway, Upstream, gate, gateway, manual_clock, pattern, upstream, wait_until,
-    wait_until_async,
+    Answer, ManualClock, Request, Script, TestGateway, Upstream, gate, gateway, manual_clock, pattern, upstream,
+    wait_until, wait_until_async,
 };
 
 const KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
@@ -77,10 +78,21 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     entries.flatten().flat_map(|entry| each(entry.path())).collect()
 }
 
+/// By a name: the port of a gateway is another after each start, and a part of every key.
+async fn get(gateway: &TestGateway, path: &str) -> Answer {
+    let answer = ask(gateway, Method::GET, path).send().await;
+    assert_eq!(answer.status, 200, "{path}");
+    answer
+}
+
+fn ask<'a>(gateway: &'a TestGateway, method: Method, path: &str) -> Request<'a> {
+    gateway.request(method, path).host("app.test")
+}
+
 /// Twice, so that it is worth a place on the disk; waits until there are so many answers there.
 async fn get_twice(gateway: &TestGateway, path: &str, objects: usize) -> Answer {
-    gateway.get(path).await.expect(200);
-    let answer = gateway.get(path).await.expect(200);
+    get(gateway, path).await;
+    let answer = get(gateway, path).await;
     until_on_disk(gateway, objects).await;
     answer
 }
@@ -102,7 +114,7 @@ async fn an_answer_survives_a_restart_and_grows_older_meanwhile() {
     story.clock.advance(Duration::from_secs(20));
     let gateway = story.restart(gateway).await;
     for _ in 0..2 {
-        let answer = gateway.get("/a").await.expect(200);
+        let answer = get(&gateway, "/a").await;
         assert!(is_hit(&answer), "{answer:?}");
         assert_eq!((answer.text().as_str(), answer.header("age")), ("the answer", Some("20")));
     }
@@ -113,7 +125,7 @@ async fn an_answer_survives_a_restart_and_grows_older_meanwhile() {
 async fn what_is_asked_for_once_is_not_written() {
     let story = Story::new().await;
     let gateway = story.start().await;
-    gateway.get("/a").await.expect(200);
+    get(&gateway, "/a").await;
     get_twice(&gateway, "/b", 1).await;
     assert_eq!(story.files().len(), 1);
 }
@@ -123,18 +135,19 @@ async fn a_body_longer_than_memory_is_kept_on_the_disk() {
     let story = Story::new().await;
     let gateway = story.start().await;
     for (at, path) in ["/long", "/longer"].into_iter().enumerate() {
-        assert!(gateway.get(path).await.expect(200).body == pattern(LONG));
+        assert!(get(&gateway, path).await.body == pattern(LONG));
         until_on_disk(&gateway, at + 1).await;
     }
     let gateway = story.restart(gateway).await;
     for path in ["/long", "/longer"] {
-        let answer = gateway.get(path).await.expect(200);
+        let answer = get(&gateway, path).await;
         assert!(is_hit(&answer) && answer.body == pattern(LONG));
-        let range = gateway.request(http::Method::GET, path).header("range", "bytes=2000000-2000009").send().await;
-        assert!(range.expect(206).body == pattern(LONG).slice(2_000_000..2_000_010));
-        let head = gateway.request(http::Method::HEAD, path).send().await.expect(200);
+        let head = ask(&gateway, Method::HEAD, path).send().await.expect(200);
         assert!(is_hit(&head) && head.body.is_empty());
     }
+    let range = ask(&gateway, Method::GET, "/long").header("range", "bytes=2000000-2000009").send().await;
+    assert_eq!(range.status, 206);
+    assert!(range.body == pattern(LONG).slice(2_000_000..2_000_010));
     assert_eq!(story.asked(), 2);
     let held = gateway.metric("tidegate_cache_bytes", &[("zone", "main")]).await;
     assert!(held < 1_000_000.0, "{held} bytes are in memory");
@@ -147,7 +160,7 @@ async fn a_body_that_is_being_written_to_the_disk_is_read_by_others() {
     let script = Script::reply(pattern(LONG)).header("Cache-Control", "max-age=60").wait_after(2_000_000, &gate);
     story.upstream.set("/slow", script);
     let gateway = story.start().await;
-    let reads = (0..3).map(|_| gateway.request(http::Method::GET, "/slow").send());
+    let reads = (0..3).map(|_| ask(&gateway, Method::GET, "/slow").send());
     let all = futures_util::future::join_all(reads);
     let (answers, ()) = tokio::join!(all, async {
         story.upstream.wait_for_heads(1).await;
@@ -163,16 +176,16 @@ async fn a_body_that_is_being_written_to_the_disk_is_read_by_others() {
 async fn a_304_renews_what_is_on_the_disk() {
     let story = Story::new().await;
     let gateway = story.start().await;
-    gateway.get("/long").await.expect(200);
+    get(&gateway, "/long").await;
     until_on_disk(&gateway, 1).await;
     let renewed = Script::status(304).header("Cache-Control", "max-age=600").header("ETag", "\"one\"");
     story.upstream.set("/long", renewed.header("X-Renewed", "yes"));
     story.clock.advance(Duration::from_secs(100));
-    let answer = gateway.get("/long").await.expect(200);
+    let answer = get(&gateway, "/long").await;
     assert!(answer.body == pattern(LONG));
     let gateway = story.restart(gateway).await;
     story.clock.advance(Duration::from_secs(100));
-    let answer = gateway.get("/long").await.expect(200);
+    let answer = get(&gateway, "/long").await;
     assert!(is_hit(&answer) && answer.body == pattern(LONG));
     assert_eq!(answer.header("x-renewed"), Some("yes"));
     assert_eq!(story.asked(), 2);
@@ -189,7 +202,7 @@ async fn an_encrypted_folder_has_nothing_of_an_answer_in_plain_text() {
     let gateway = story.start().await;
     get_twice(&gateway, "/marked-in-its-path", 1).await;
     let gateway = story.restart(gateway).await;
-    let answer = gateway.get("/marked-in-its-path").await.expect(200);
+    let answer = get(&gateway, "/marked-in-its-path").await;
     assert!(is_hit(&answer) && answer.text() == marker);
     let all: Vec<u8> = files(&story.folder()).iter().flat_map(|file| fs::read(file).expect("a file")).collect();
     let has = |text: &[u8]| all.windows(text.len()).any(|part| part == text);
@@ -197,7 +210,7 @@ async fn an_encrypted_folder_has_nothing_of_an_answer_in_plain_text() {
     // With another key it is a miss, and no garbage.
     story.more = format!(", encryption: {{ key: \"{}\" }}", KEY.replace('1', "2"));
     let gateway = story.restart(gateway).await;
-    let answer = gateway.get("/marked-in-its-path").await.expect(200);
+    let answer = get(&gateway, "/marked-in-its-path").await;
     assert!(!is_hit(&answer) && answer.text() == marker);
 }
 
@@ -217,7 +230,7 @@ async fn what_is_damaged_is_fetched_again() {
         fs::create_dir_all(file.parent().expect("a folder")).expect("made");
         fs::write(file, &bytes[..length]).expect("written");
         gateway = story.restart(gateway).await;
-        let answer = gateway.get("/a").await.expect(200);
+        let answer = get(&gateway, "/a").await;
         assert!(!is_hit(&answer) && answer.text() == "the answer", "{at} {length}");
         assert_eq!(gateway.metric("tidegate_cache_disk_reads_total", &[("result", "broken")]).await, 1.0);
     }
@@ -228,15 +241,15 @@ async fn what_is_damaged_is_fetched_again() {
 async fn a_long_body_damaged_in_its_middle_is_cut_off() {
     let story = Story::new().await;
     let gateway = story.start().await;
-    gateway.get("/longer").await.expect(200);
+    get(&gateway, "/longer").await;
     until_on_disk(&gateway, 1).await;
     let file = &story.files()[0];
     let mut bytes = fs::read(file).expect("the file");
     bytes[2_000_000] ^= 1;
     fs::write(file, bytes).expect("written");
-    let cut = gateway.request(http::Method::GET, "/longer").try_send().await;
+    let cut = ask(&gateway, Method::GET, "/longer").try_send().await;
     assert!(cut.is_err(), "a part must not look like the whole");
-    assert!(gateway.get("/longer").await.expect(200).body == pattern(LONG));
+    assert!(get(&gateway, "/longer").await.body == pattern(LONG));
     assert_eq!(story.asked(), 2);
 }
 
@@ -248,13 +261,13 @@ async fn without_its_folder_a_gateway_answers_all_the_same_and_makes_it_anew() {
     fs::remove_dir_all(story.folder()).expect("removed");
     fs::write(story.folder(), "a file in its place").expect("written");
     for path in ["/a", "/long", "/b", "/b"] {
-        gateway.get(path).await.expect(200);
+        get(&gateway, path).await;
     }
     fs::remove_file(story.folder()).expect("removed");
-    gateway.get("/longer").await.expect(200);
+    get(&gateway, "/longer").await;
     wait_until("an answer to be stored", || story.files().len() == 1).await;
     let asked = story.asked();
-    assert!(is_hit(&gateway.get("/longer").await.expect(200)));
+    assert!(is_hit(&get(&gateway, "/longer").await));
     assert_eq!(story.asked(), asked);
 }
 
@@ -269,7 +282,7 @@ async fn on_a_full_disk_a_gateway_answers_all_the_same() {
     }
     let gateway = story.start().await;
     for path in ["/long", "/longer", "/long"] {
-        assert!(gateway.get(path).await.expect(200).body == pattern(LONG));
+        assert!(get(&gateway, path).await.body == pattern(LONG));
     }
     let full = async || gateway.metric("tidegate_cache_disk_writes_total", &[("result", "full")]).await >= 3.0;
     wait_until_async("the disk to be full", full).await;
@@ -287,11 +300,11 @@ async fn a_folder_is_not_for_two_zones_or_two_gateways() {
         "zones: { main:",
         &format!("zones: {{ other: {{ disk: {{ path: {:?}, size: 64MiB }} }}, main:", story.folder()),
     );
-    let error = gateway().plugin::<Cache>().try_start(&both).await.expect_err("refused");
-    assert!(error.contains("give each zone a folder of its own"), "{error}");
     // A dry run touches nothing.
     gateway().plugin::<Cache>().check(&story.yaml()).expect("it could be used");
     assert!(!story.folder().exists());
+    let error = gateway().plugin::<Cache>().try_start(&both).await.expect_err("refused");
+    assert!(error.contains("give each zone a folder of its own"), "{error}");
 }
 
 #[tokio::test]
@@ -299,12 +312,12 @@ async fn a_configuration_that_is_loaded_again_keeps_what_is_stored() {
     let mut story = Story::new().await;
     let gateway = story.start().await;
     get_twice(&gateway, "/a", 1).await;
-    gateway.get("/long").await.expect(200);
+    get(&gateway, "/long").await;
     until_on_disk(&gateway, 2).await;
     story.more = ", threads: 2".to_owned();
     gateway.reload(&story.yaml()).await.expect("reloaded");
     for path in ["/a", "/long"] {
-        assert!(is_hit(&gateway.get(path).await.expect(200)));
+        assert!(is_hit(&get(&gateway, path).await));
     }
     assert_eq!(story.asked(), 2);
 }

@@ -1,6 +1,7 @@
 //! No stored answer crosses identities (RFC 9111 section 3.5; row I4).
 
-use tidegate_testkit::{Http, Method, Script};
+use http::Method;
+use tidegate_testkit::{Http, Script};
 
 use crate::{is_hit, minute, stage, told};
 

@@ -1,6 +1,7 @@
 //! What tells one answer from another.
 
-use tidegate_testkit::{Method, upstream};
+use http::Method;
+use tidegate_testkit::upstream;
 
 use crate::{builder, is_hit, minute, stage};
 

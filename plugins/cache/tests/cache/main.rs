@@ -1,25 +1,28 @@
 //! YAML in, HTTP out.
 
 mod collapsing;
+mod disk;
 mod freshness;
 mod identity;
 mod invalidation;
 mod keys;
 mod login;
+mod memory;
+mod purging;
 mod ranges;
 mod revalidation;
 mod stale;
 mod status;
 mod storing;
 mod vary;
+mod warming;
 
 use std::time::Duration;
 
 use login::Login;
 use tidegate_cache::Cache;
-use tidegate_testkit::{
-    Answer, GatewayBuilder, ManualClock, Method, Script, TestGateway, Upstream, gateway, manual_clock, upstream,
-};
+use http::Method;
+use tidegate_testkit::{Answer, GatewayBuilder, ManualClock, Script, TestGateway, Upstream, gateway, manual_clock, upstream};
 
 /// A gateway with this plugin before one upstream, on a clock that the test turns.
 struct Stage {

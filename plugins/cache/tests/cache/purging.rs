@@ -123,7 +123,7 @@ async fn purges_that_make_no_sense_say_what_would() {
         ["", "url=/a", "tag=a%20b", "tag=a&host=b", "all=yes", "prefix=ftp://a/", "soft=true", "all=true&soft=1"]
     {
         let answer = purge(&gateway, query).await.expect(400);
-        assert!(answer.json()["detail"].as_str().is_some_and(|why| !why.is_empty()), "{query}: {answer:?}");
+        assert!(answer.text().len() > 10, "{query}: {answer:?}");
     }
     let answer = purge(&gateway, "all=true&zone=other").await.expect(404);
     assert!(answer.text().contains("main"), "{answer:?}");
@@ -193,15 +193,17 @@ async fn a_gateway_that_could_not_read_for_a_while_reads_on_where_it_was() {
     let purges = async |gateway: &TestGateway| {
         gateway.admin("/cache/zones").await.json()["zones"]["main"]["purges"].as_u64().unwrap_or_default()
     };
-    purge(&one, "tag=first").await.expect(200);
-    wait_until_async("the first", async || purges(&two).await == 1).await;
+    // Again, as long as the other one has not begun to read.
+    wait_until_async("the first", async || purge(&one, "tag=first").await.status == 200 && purges(&two).await > 0)
+        .await;
 
     redis.stop_answering();
-    let untold = purge(&one, "tag=untold").await;
-    assert_eq!((untold.status, untold.json()["code"].as_str()), (503, Some("purge_not_told")), "{untold:?}");
+    let untold = purge(&one, "tag=untold").await.expect(503);
+    assert!(untold.text().contains("could not be told"), "{untold:?}");
     redis.go_on();
     wait_until_async("a purge that is told again", async || purge(&one, "tag=second").await.status == 200).await;
-    wait_until_async("the second", async || purges(&two).await >= 2).await;
+    // The same tag again is no other mark.
+    wait_until_async("the second", async || purges(&two).await == 2).await;
     get(&two, "/").await;
     assert!(hit(&get(&two, "/").await), "what was not purged is still there");
 }

@@ -1,6 +1,7 @@
 //! Parts of stored answers (RFC 9110 section 14; row I9).
 
-use tidegate_testkit::{Http, Method, Script};
+use http::Method;
+use tidegate_testkit::{Http, Script};
 
 use crate::{Stage, is_hit, minute, stage};
 

@@ -1,7 +1,8 @@
 //! Asking the upstream whether a stored answer is still good, and answering clients that ask the same (RFC 9111
 //! section 4.3).
 
-use tidegate_testkit::{Http, Method, Script};
+use http::Method;
+use tidegate_testkit::{Http, Script};
 
 use crate::{is_hit, minute, stage, told};
 

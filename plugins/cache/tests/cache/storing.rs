@@ -1,6 +1,9 @@
 //! What is stored (RFC 9111 section 3).
 
-use tidegate_testkit::{Http, Method, Script};
+use std::time::Duration;
+
+use http::Method;
+use tidegate_testkit::{Http, Script};
 
 use crate::{is_hit, minute, stage, told};
 
@@ -71,7 +74,7 @@ async fn head_is_answered_from_what_get_got_and_get_from_what_head_fetched() {
         let get = stage.gateway.request(Method::GET, "/a").by(http).send().await.expect(200);
         assert!(is_hit(&get));
         assert_eq!(get.text(), "hello");
-        assert_eq!(stage.app.request().method, Method::GET);
+        assert_eq!(stage.app.request().method, "GET");
     }
 }
 
@@ -80,7 +83,7 @@ async fn a_body_that_breaks_off_is_not_stored() {
     for broken in [minute("hello").claiming(10), minute("hello world").close_after(3), minute("hello").chunked().close_after(2)] {
         let stage = stage("{}", broken.then(minute("whole"))).await;
         let first = stage.gateway.request(Method::GET, "/a").try_send().await;
-        assert!(first.is_err(), "{first:?}");
+        assert!(first.as_ref().map_or(true, |answer| answer.status == 502 && !told(answer).contains("stored")), "{first:?}");
         let second = stage.get("/a").await.expect(200);
         assert_eq!((second.text(), is_hit(&second)), ("whole".into(), false));
     }
@@ -99,7 +102,7 @@ async fn bodies_of_unknown_length_are_stored_whole() {
 
 #[tokio::test]
 async fn interim_answers_are_passed_on_and_not_stored() {
-    let stage = stage("{}", minute("x").interim(103, &[("link", "</a.css>; rel=preload")])).await;
+    let stage = stage("{}", minute("x").interim(103, &[("link", "</a.css>; rel=preload")]).delay(Duration::from_secs(1))).await;
     assert_eq!(stage.get("/a").await.expect(200).interim.len(), 1);
     let hit = stage.get("/a").await.expect(200);
     assert!(is_hit(&hit) && hit.interim.is_empty());
@@ -131,7 +134,7 @@ async fn requests_with_a_body_or_for_the_origin_alone_bypass_the_cache() {
 
 #[tokio::test]
 async fn errors_are_kept_for_as_long_as_the_route_says() {
-    let stage = stage("negative: { 404: 10s }", Script::status(404)).await;
+    let stage = stage("negative: { \"404\": 10s }", Script::status(404)).await;
     stage.get("/a").await.expect(404);
     stage.pass(9);
     assert!(is_hit(&stage.get("/a").await.expect(404)));

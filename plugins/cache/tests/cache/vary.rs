@@ -1,6 +1,7 @@
 //! Which of several answers to one URL a request gets (RFC 9111 section 4.1).
 
-use tidegate_testkit::{Http, Method, Script};
+use http::Method;
+use tidegate_testkit::{Http, Script};
 
 use crate::{is_hit, minute, stage, told};
 

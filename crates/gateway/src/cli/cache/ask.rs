@@ -48,13 +48,11 @@ impl Admin {
         let request = Request::builder().method(method).uri(url).body(Bytes::new()).map_err(|e| e.to_string())?;
         let answer = self.runtime.block_on(self.web.ask(request, None, WITHIN, LONGEST));
         let answer = answer.map_err(|error| format!("the admin listener {} does not answer: {error}", self.address))?;
-        let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
         match answer.status().is_success() {
-            true => Ok(body),
-            false => {
-                let detail = body["detail"].as_str().or(body["title"].as_str()).unwrap_or("no reason given");
-                Err(format!("{}: {detail}", answer.status()))
+            true => {
+                serde_json::from_slice(answer.body()).map_err(|error| format!("not an answer of Tidegate's: {error}"))
             }
+            false => Err(String::from_utf8_lossy(answer.body()).trim().to_owned()),
         }
     }
 }

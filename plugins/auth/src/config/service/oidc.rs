@@ -45,7 +45,9 @@ pub struct LoginWith {
     /// What is asked for. `openid` must be among it. Default: `openid`, `email`, `profile`.
     #[serde(default = "scopes")]
     pub scopes: Vec<String>,
-    /// What else the provider is asked with, such as `{ prompt: select_account, hd: example.com }`. Default: nothing.
+    /// What else the provider is asked with, such as `{ prompt: select_account, hd: example.com }`. Default: nothing. The
+    /// browser carries it there and can leave it out: only what the ID token says is sure (`claims`). `max_age` (seconds
+    /// since somebody logged in there) is checked by its `auth_time`.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
     /// With what ID tokens may be signed. Default: every asymmetric algorithm that fits a key of the provider.
@@ -124,7 +126,8 @@ pub enum Link {
     #[default]
     Never,
     /// Who has an address that the provider has verified gets the account whose name is that address, if they have no
-    /// account yet. The provider's word is enough then to be in that account: name no provider that verifies nothing.
+    /// account yet. The provider's word is enough then to be in that account: name no provider that verifies nothing, or
+    /// that gives an address to somebody else later.
     /// Refused together with `signup: { enabled: true }` of the service, where people could choose the address of somebody
     /// else as their name and wait; accounts that were registered so before are none that should be linked, either.
     VerifiedEmail,

@@ -23,6 +23,8 @@ struct About {
     display: Option<String>,
     /// Only what the provider has verified.
     email: Option<String>,
+    /// Whether it says any address at all.
+    says_email: bool,
 }
 
 impl TokenService {
@@ -84,7 +86,10 @@ impl TokenService {
     ) -> Result<User, Refused> {
         let mut now = user.clone();
         now.display = about.display.clone().unwrap_or(now.display);
-        now.email = about.email.clone().or(now.email);
+        if about.says_email {
+            // One that is not verified, or is none, takes the place of the old one all the same: that may be another's.
+            now.email.clone_from(&about.email);
+        }
         if party.accounts.roles_from.is_some() {
             now.roles = party.accounts.roles(claims);
         }
@@ -118,12 +123,18 @@ impl TokenService {
                 return Ok(user);
             }
         }
-        let Some(name) = about.email.as_deref().and_then(name_of) else { return Ok(None) };
+        let Some(name) = about.email.as_deref().and_then(named_so) else { return Ok(None) };
         let Some(user) = store.user_named(&name).await? else { return Ok(None) };
         store.put(key, &user.id.0, NEVER, false, now).await?;
         log::info!(user = user.id.text(), provider = &*party.name; "an account was linked to a provider's");
         Ok(Some(user))
     }
+}
+
+/// The name of an account that is this address. Letters beyond ASCII are not put into lower case for it: those of other
+/// addresses become the same (U+212A is `k` then).
+fn named_so(email: &str) -> Option<String> {
+    name_of(email).filter(|name| *name == email.to_ascii_lowercase())
 }
 
 fn conflict() -> Refused {
@@ -152,7 +163,8 @@ impl About {
         let verified = claims.get("email_verified").is_some_and(|said| *said == true || *said == "true");
         let email = text("email").filter(|email| verified && is_email(email));
         let display = ["name", "preferred_username"].into_iter().filter_map(text).find(|name| is_display(name));
-        Self { display: display.or(email).map(str::to_owned), email: email.map(str::to_owned) }
+        let says_email = claims.contains_key("email");
+        Self { display: display.or(email).map(str::to_owned), email: email.map(str::to_owned), says_email }
     }
 }
 

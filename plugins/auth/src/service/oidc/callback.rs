@@ -44,7 +44,9 @@ impl Desk<'_> {
             Err(failed) => return Err(failed),
         };
         // Unless it goes on with a second factor.
-        let goes_on = |line: &HeaderValue| line.as_bytes().starts_with(party.cookie.as_bytes());
+        let goes_on = |line: &HeaderValue| {
+            line.as_bytes().strip_prefix(party.cookie.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
+        };
         match reply.headers().get_all(header::SET_COOKIE).iter().any(goes_on) {
             true => Ok(reply),
             false => self.without_attempt(party, reply),
@@ -113,7 +115,7 @@ impl Desk<'_> {
         let redirect_uri = party.redirect_uri(self.at);
         let code = Code { code, verifier: &begun.verifier, redirect_uri: &redirect_uri };
         let granted = party.exchange(endpoints, &code).await?;
-        let sent = Sent { nonce: &begun.nonce, access_token: granted.access_token.as_deref() };
+        let sent = Sent { nonce: &begun.nonce, asked: begun.at(), access_token: granted.access_token.as_deref() };
         let claims = party.tokens.check(&granted.id_token, &sent, self.service.deps.clock.wall()).await;
         let claims = claims.map_err(|unproved| match unproved {
             Unproved::Refused(Refusal { reason, detail, .. }) => {
@@ -125,10 +127,8 @@ impl Desk<'_> {
         if !party.userinfo {
             return Ok(claims);
         }
-        let mut all = party.userinfo(endpoints, sent.access_token, subject).await?;
-        // What is signed wins.
-        all.extend(claims);
-        Ok(all)
+        let more = party.userinfo(endpoints, sent.access_token, subject).await?;
+        Ok(joined(more, claims))
     }
 
     /// Who they are here, and what they get for it.
@@ -183,6 +183,21 @@ impl Desk<'_> {
         };
         self.with_attempt(party, reply, &sealed, PROVED_FOR)
     }
+}
+
+/// What is signed wins. An address and whether it is verified are one word: that one of them is verified says nothing of
+/// another's.
+fn joined(mut more: Map<String, Value>, signed: Map<String, Value>) -> Map<String, Value> {
+    let of_another = match signed.get("email") {
+        Some(email) => more.get("email") != Some(email),
+        None => signed.contains_key("email_verified"),
+    };
+    if of_another {
+        more.remove("email");
+        more.remove("email_verified");
+    }
+    more.extend(signed);
+    more
 }
 
 /// 303 to a path here, with the cookies of `reply`.

@@ -3,9 +3,10 @@
 use tidegate_core::{ConfigError, ConfigErrors, ConfigPath};
 
 use super::local::is_local;
-use super::party::issuer;
+use super::party::{issuer, max_age};
 use crate::config::Algorithm;
-use crate::config::service::{Link, LoginWith, Service};
+use crate::config::service::{Cookies, Delivery, Link, LoginWith, SameSite, Service};
+use crate::jwt::is_in_the_clear;
 
 /// The longest name: it is part of paths, cookies and users' names.
 const LONGEST_NAME: usize = 32;
@@ -80,6 +81,9 @@ fn asked(config: &LoginWith, errors: &mut ConfigErrors) {
     if !config.scopes.iter().all(is_scope) || config.scopes.iter().map(String::len).sum::<usize>() > LONGEST {
         wrong("scopes", "each must be visible characters, and all at most 512", "such as [openid, email, profile]");
     }
+    if max_age(config).is_some_and(|text| text.parse::<u32>().is_err() || text.starts_with('+')) {
+        wrong("parameters.max_age", "it must be a whole number of seconds", "such as \"300\"");
+    }
     for (name, value) in &config.parameters {
         let at = ConfigPath::from("parameters").key(name);
         if OURS.contains(&name.as_str()) {
@@ -134,6 +138,29 @@ fn answered(config: &LoginWith, is_open: bool, errors: &mut ConfigErrors) {
     }
 }
 
+/// What can work and is likely a mistake. Relative to `service`.
+pub(crate) fn warnings(config: &Service) -> ConfigErrors {
+    let mut found = ConfigErrors::new();
+    for (name, of) in &config.login_with {
+        if is_in_the_clear(issuer(&of.issuer)) {
+            let warning = ConfigError::at(ConfigPath::from("login_with").key(name).key("issuer"), "logins without TLS");
+            found.push(warning.help("whoever is on the way to the provider can log in as anybody: use https"));
+        }
+    }
+    let (at, cookies) = match (&config.delivery, &config.session) {
+        (Delivery::Cookie(cookies), _) => ("delivery.cookie.same_site", cookies.same_site),
+        (Delivery::Json, Some(_)) => ("session", Cookies::default().same_site),
+        (Delivery::Json, None) => return found,
+    };
+    if !config.login_with.is_empty() && cookies == SameSite::Strict {
+        let warning =
+            ConfigError::at(ConfigPath::from(at), "who comes from a provider is a stranger to the first page");
+        let help = "cookies that are `strict` don't come along from there: `delivery: { cookie: { same_site: lax } }`";
+        found.push(warning.help(help));
+    }
+    found
+}
+
 fn is_visible(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic())
 }
@@ -170,6 +197,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_likely_a_mistake_is_told() {
+        let told = |issuer: &str, more: &str| {
+            let login = format!("login_with: {{ a: {{ issuer: \"{issuer}\", client_id: x }} }}");
+            let yaml = format!("{{ issuer: \"https://a.test\", store: {{ file: unused }}, {login}{more} }}");
+            warnings(&serde_yaml::from_str(&yaml).expect("a service")).to_string()
+        };
+        let strict = [", session: {}", ", delivery: !cookie {}", ", session: {}, delivery: !cookie {}"];
+        for more in strict {
+            assert!(told("google", more).contains("a stranger to the first page"), "{more}");
+        }
+        for more in
+            ["", ", delivery: !cookie { same_site: lax }", ", session: {}, delivery: !cookie { same_site: lax }"]
+        {
+            assert_eq!(told("google", more), "", "{more}");
+        }
+        assert!(told("http://id.test", "").contains("login_with.a.issuer: logins without TLS"));
+        assert_eq!(told("http://127.0.0.1:8080", ""), "");
+    }
+
+    #[test]
     fn what_can_not_work_is_told_where_it_stands() {
         for (more, place) in [
             ("issuer: github", "login_with.a.issuer: GitHub is no OpenID provider"),
@@ -178,6 +225,7 @@ mod tests {
             ("scopes: [email]", "login_with.a.scopes: `openid` is missing"),
             ("scopes: [openid, \"a b\"]", "login_with.a.scopes:"),
             ("parameters: { state: x }", "login_with.a.parameters.state:"),
+            ("parameters: { max_age: 5m }", "login_with.a.parameters.max_age:"),
             ("algorithms: [RS256, HS256]", "login_with.a.algorithms[1]:"),
             ("return_to: \"//evil.test\"", "login_with.a.return_to:"),
             ("return_to: \"https://evil.test\"", "login_with.a.return_to:"),

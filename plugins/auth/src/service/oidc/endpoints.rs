@@ -26,7 +26,8 @@ impl Endpoints {
             let Some(text) = metadata.get(name).and_then(Value::as_str) else { return Ok(None) };
             let uri = target(text).map_err(|_| "an endpoint of it is no URL")?;
             // What is said there would be heard by everybody on the way.
-            match issuer.starts_with("https:") && plain(&uri) {
+            let is_tls = issuer.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
+            match is_tls && plain(&uri) {
                 true => Err("an endpoint of it is without TLS, and the issuer is not"),
                 false => Ok(Some(uri)),
             }
@@ -76,6 +77,10 @@ mod tests {
         ] {
             assert!(read(&bad).is_err(), "{bad}");
         }
+        // Schemes have no case (RFC 3986 section 3.1).
+        let plain = json!({"authorization_endpoint": "https://a.test/auth", "token_endpoint": "http://b.test/token"});
+        assert!(Endpoints::read("HTTPS://a.test", plain.as_object().expect("an object")).is_err());
+        assert!(Endpoints::read("http://a.test", plain.as_object().expect("an object")).is_ok());
     }
 
     #[test]

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use tidegate_core::{BuildCx, ConfigErrors, Cx, Reply, StatusCode, header};
 
 pub(super) use check::check;
+pub(crate) use check::warnings;
 
 use super::answer::Answer;
 use super::cookies::{Cookies, Scripts};

@@ -58,6 +58,11 @@ pub(super) fn issuer(written: &str) -> &str {
     if written == "google" { GOOGLE } else { written }
 }
 
+/// How long ago somebody may have logged in there, in seconds, as it is written.
+pub(super) fn max_age(config: &Config) -> Option<&str> {
+    config.parameters.get("max_age").map(String::as_str)
+}
+
 impl Party {
     /// `service` is the service's issuer and its cookies. Errors are relative to the provider's section.
     pub(super) fn build(
@@ -74,6 +79,7 @@ impl Party {
             client: &config.client_id,
             algorithms: &config.algorithms,
             claims: &config.claims,
+            max_age: max_age(config).and_then(|text| text.parse().ok()),
             fetch: &config.fetch,
         };
         let tokens = errors.collect(IdTokens::open(&relying, cx));

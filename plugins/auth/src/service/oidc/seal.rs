@@ -59,6 +59,11 @@ impl Begun {
     pub(super) fn until(&self) -> Millis {
         Millis(self.until)
     }
+
+    /// When the browser was sent away.
+    pub(super) fn at(&self) -> Millis {
+        Millis(self.until.saturating_sub(BEGUN_FOR.as_secs() * 1000))
+    }
 }
 
 impl Proved {

@@ -47,6 +47,48 @@ async fn an_account_is_found_by_a_verified_address_where_that_is_wanted() {
 }
 
 #[tokio::test]
+async fn an_address_is_verified_by_the_one_who_says_it() {
+    let world = changed_world("client_secret: s, link: verified_email, userinfo: true", "", closed).await;
+    let ada = world.operator(Method::POST, "name=ada@mail.test").await;
+    // The ID token says an address that nobody has verified, and userinfo has verified another.
+    for (signed, said) in [
+        (json!({ "email": "ada@mail.test" }), verified("eve@mail.test")),
+        (json!({ "email": "ada@mail.test" }), json!({ "email_verified": true })),
+        (json!({ "email_verified": true }), json!({ "email": "ada@mail.test" })),
+        (json!({ "email": "ada@mail.test", "email_verified": false }), verified("ada@mail.test")),
+    ] {
+        world.says_of("eve", said.clone());
+        let answer = world.log_in("eve", signed.clone()).await;
+        assert_eq!(answer.status, 403, "{signed} {said}: {answer:#?}");
+    }
+    world.says_of("ada", verified("ada@mail.test"));
+    assert_eq!(account(&world, "ada", json!({ "email": "ada@mail.test" })).await, ada["id"]);
+}
+
+#[tokio::test]
+async fn an_address_that_only_looks_the_same_is_another() {
+    let world = changed_world("client_secret: s, link: verified_email", "", closed).await;
+    world.operator(Method::POST, "name=kim@mail.test").await;
+    // KELVIN SIGN, whose lower case is `k`; a full-width letter; LATIN SMALL LETTER LONG S, whose upper case is `S`.
+    for other in ["\u{212a}im@mail.test", "\u{ff4b}im@mail.test", "kim@mail.te\u{17f}t"] {
+        assert_eq!(code(&world.log_in("eve", verified(other)).await.expect(403)), "no_account", "{other}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_theirs_no_longer_is_forgotten() {
+    let world = world(OPEN, "access: { claims: [email] }").await;
+    let address = async |more: Value| {
+        world.clock.advance(std::time::Duration::from_secs(1));
+        part(&pair(&world.log_in("ada", more).await.expect(200)).access, 1)["email"].clone()
+    };
+    assert_eq!(address(verified("ada@mail.test")).await, "ada@mail.test");
+    assert_eq!(address(json!({})).await, "ada@mail.test", "nothing is said of it");
+    assert_eq!(address(json!({ "email": "new@mail.test", "email_verified": false })).await, Value::Null);
+    assert_eq!(address(verified("new@mail.test")).await, "new@mail.test");
+}
+
+#[tokio::test]
 async fn an_address_is_nothing_where_that_is_not_wanted() {
     let world = changed_world(OPEN, "", closed).await;
     let ada = world.operator(Method::POST, "name=ada@mail.test").await;

@@ -185,6 +185,39 @@ async fn claims_that_must_be_just_this_keep_others_out() {
 }
 
 #[tokio::test]
+async fn who_must_have_logged_in_lately_has() {
+    // The browser carries the question: it could leave `max_age` out of it.
+    let world = world(&format!("{OPEN}, parameters: {{ max_age: \"300\" }}"), "").await;
+    assert_eq!(world.begin("").await.asked["max_age"], "300");
+    let now = world.now();
+    for ago in [0, 300, 329] {
+        world.log_in("ada", json!({ "auth_time": now - ago })).await.expect(200);
+    }
+    for bad in
+        [json!({}), json!({ "auth_time": now - 331 }), json!({ "auth_time": now + 60 }), json!({ "auth_time": "x" })]
+    {
+        assert_eq!(code(&world.log_in("ada", bad.clone()).await.expect(401)), "login_refused", "{bad}");
+    }
+    // What counts is when they were sent: who takes a while to come back is not asked again.
+    let sent = world.begin("").await;
+    let mut claims = world.claims("ada", &sent);
+    claims["auth_time"] = json!(now - 290);
+    world.clock.advance(Duration::from_secs(200));
+    world.grants(&KEY.token(&claims));
+    world.back_with_code(&sent).await.expect(200);
+}
+
+#[tokio::test]
+async fn many_who_come_at_once_ask_the_provider_once() {
+    let world = world(OPEN, "").await;
+    let all = (0..50).map(|_| world.gateway.get("/auth/login/op"));
+    for answer in futures_util::future::join_all(all).await {
+        answer.expect(303);
+    }
+    assert_eq!((world.asked(super::kit::METADATA), world.asked("/jwks")), (1, 1));
+}
+
+#[tokio::test]
 async fn a_code_that_the_provider_does_not_take_is_the_browser_s_fault() {
     let world = world(OPEN, "").await;
     let sent = world.begin("").await;

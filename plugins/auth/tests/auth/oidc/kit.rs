@@ -112,6 +112,12 @@ impl World {
         self.op.set("/token", Script::reply(tokens.to_string()));
     }
 
+    /// Userinfo says this of `subject`.
+    pub(super) fn says_of(&self, subject: &str, mut claims: Value) {
+        claims["sub"] = subject.into();
+        self.op.set("/me", Script::reply(claims.to_string()));
+    }
+
     /// `GET login/op`.
     pub(super) async fn begin(&self, query: &str) -> Sent {
         sent(&self.gateway.get(&format!("/auth/login/op{query}")).await.expect(303))

@@ -22,7 +22,7 @@ use self::table::Table;
 use super::{Found, Head, Hit, Limits, Slot, Stats, ZoneMetrics};
 
 /// The share of the memory that is set aside for what is still being written.
-const SET_ASIDE: u64 = 16;
+const SET_ASIDE: u64 = 32;
 
 /// Answers in memory.
 ///
