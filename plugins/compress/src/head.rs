@@ -18,11 +18,16 @@ const OF_THE_BYTES: [HeaderName; 6] = [
 
 /// The head of an answer whose content is now in this coding.
 pub(crate) fn coded(head: &mut ResponseHeader, algorithm: Algorithm) -> Result<()> {
+    forget_bytes(head);
+    head.insert_header(header::CONTENT_ENCODING, algorithm.header_value())?;
+    weaken_etag(head)
+}
+
+/// Takes away what was said of other bytes than those that are sent.
+pub(crate) fn forget_bytes(head: &mut ResponseHeader) {
     for name in &OF_THE_BYTES {
         head.remove_header(name);
     }
-    head.insert_header(header::CONTENT_ENCODING, algorithm.header_value())?;
-    weaken_etag(head)
 }
 
 /// The head of a request whose content is no longer in any coding.

@@ -18,7 +18,7 @@ use crate::parts::{content_range, multipart};
 use crate::pattern::CacheRules;
 use crate::ranges::{Ranges, ranges};
 use crate::tree::{Opened, Role};
-use crate::version::Validators;
+use crate::version::{Validators, Version};
 
 /// How files are described.
 #[derive(Debug)]
@@ -73,6 +73,11 @@ impl Answers {
                 (true, Some(range), true) => ranges(range, file.version.length),
                 _ => Ranges::Whole,
             };
+        let asked = match asked {
+            // Clients undo a coding of the message, and what stands between the parts is in none.
+            Ranges::Parts(parts) if parts.len() > 1 && file.coding.is_some() => Ranges::Whole,
+            asked => asked,
+        };
         let reply = |status| {
             let reply = validated(self.described(Reply::new(status), &file), &validators);
             coded(reply, file.coding).header(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"))
@@ -99,7 +104,7 @@ impl Answers {
                         (reply.header(header::CONTENT_TYPE, media), pieces)
                     }
                 };
-                (Outcome::Partial, streamed(reply, file.file, pieces, sender))
+                (Outcome::Partial, streamed(reply, (file.file, file.version), pieces, sender))
             }
         }
     }
@@ -193,7 +198,7 @@ fn whole(reply: Reply, file: Opened, head: &RequestHead<'_>, sender: &Sender<'_>
         }
         (false, None) => {
             let pieces = VecDeque::from([Piece::File { at: 0, left: length }]);
-            streamed(reply, file.file, pieces, sender)
+            streamed(reply, (file.file, file.version), pieces, sender)
         }
     }
 }
@@ -204,9 +209,14 @@ fn headed(reply: Reply, length: u64) -> Reply {
     reply.header(header::CONTENT_LENGTH, HeaderValue::from(length)).body(nothing)
 }
 
-fn streamed(reply: Reply, file: Arc<File>, pieces: VecDeque<Piece>, sender: &Sender<'_>) -> Reply {
+fn streamed(
+    reply: Reply,
+    (file, version): (Arc<File>, Version),
+    pieces: VecDeque<Piece>,
+    sender: &Sender<'_>,
+) -> Reply {
     let length: u64 = pieces.iter().map(Piece::length).sum();
     let (bytes, cut) = (sender.metrics.bytes.clone(), sender.metrics.cut.clone());
-    let sending = Sending { disk: sender.disk.clone(), file, pieces, bytes, cut };
+    let sending = Sending { disk: sender.disk.clone(), file, version, pieces, bytes, cut };
     reply.header(header::CONTENT_LENGTH, HeaderValue::from(length)).body(Body::Stream(sending.stream()))
 }

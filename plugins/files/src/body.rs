@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 
 use futures_util::stream::try_unfold;
@@ -9,6 +10,7 @@ use tidegate_core::prometheus::IntCounter;
 use tidegate_core::{BodyStream, Bytes, Error, Result};
 
 use crate::disk::{Disk, read_at};
+use crate::version::Version;
 
 /// What is read at once, and so what a slow client has in memory.
 const PIECE: u64 = 128 * 1024;
@@ -35,6 +37,8 @@ impl Piece {
 pub(crate) struct Sending {
     pub(crate) disk: Disk,
     pub(crate) file: Arc<File>,
+    /// The one that the head has told of.
+    pub(crate) version: Version,
     pub(crate) pieces: VecDeque<Piece>,
     pub(crate) bytes: IntCounter,
     /// Counts bodies that had to be cut.
@@ -66,14 +70,18 @@ impl Sending {
 
     /// An error cuts the connection: what was promised is not there, and nothing may stand in for it.
     async fn read(&self, at: u64, left: u64) -> Result<Bytes> {
-        let file = self.file.clone();
+        let (file, promised) = (self.file.clone(), self.version);
         let most = usize::try_from(left.min(PIECE)).unwrap_or(0);
-        let read = self.disk.run(move || read_at(&file, at, most)).await;
+        let read = move || {
+            let bytes = read_at(&file, at, most)?;
+            Ok::<_, io::Error>((bytes, promised.is_overwritten(&Version::of(&file.metadata()?))))
+        };
+        let read = self.disk.run(read).await;
         let read = read.map_err(|stalled| Error::internal("a file could not be read on").because(stalled))?;
-        let bytes = read.map_err(|error| Error::internal("a file could not be read on").because(error))?;
-        match bytes.is_empty() {
-            true => Err(Error::internal("a file became shorter while it was sent")),
-            false => Ok(bytes),
+        match read.map_err(|error| Error::internal("a file could not be read on").because(error))? {
+            (_, true) => Err(Error::internal("a file was written over while it was sent")),
+            (bytes, false) if bytes.is_empty() => Err(Error::internal("a file became shorter while it was sent")),
+            (bytes, false) => Ok(bytes),
         }
     }
 }

@@ -183,7 +183,10 @@ impl Client {
         let answer = self.http.fetch(self.question.request(), limits).await;
         self.metrics.seconds.observe(self.clock.now().saturating_duration_since(asked).as_secs_f64());
         let token = match answer {
-            Ok(answer) => token::read(&answer, asked, self.config.lifetime.get()).map_err(|bad| bad.to_string()),
+            Ok(answer) => {
+                let token = token::read(&answer, asked, self.config.lifetime.get());
+                token.and_then(|token| token.in_time(self.clock.now())).map_err(|bad| bad.to_string())
+            }
             Err(error) => Err(error.to_string()),
         };
         match token {

@@ -42,6 +42,12 @@ impl Token {
         now < self.expires
     }
 
+    /// One that has ended before it came is of no use, and is a failure: whoever waits would ask for the next at once,
+    /// and so on as fast as the server can answer.
+    pub(crate) fn in_time(self, now: Instant) -> Result<Self, Bad> {
+        if self.is_valid(now) { Ok(self) } else { Err(Bad::Late) }
+    }
+
     pub(crate) fn life(&self) -> Duration {
         self.expires.saturating_duration_since(self.fetched)
     }
@@ -74,6 +80,8 @@ pub(crate) enum Bad {
     Type,
     #[error("expires_in of its answer is no number of seconds above 0")]
     Lifetime,
+    #[error("its token had ended before it came")]
+    Late,
 }
 
 /// The token of an answer to what was asked at `asked`. `lifetime` is for an answer that says none.

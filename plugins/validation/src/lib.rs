@@ -11,6 +11,7 @@ mod openapi;
 mod parameter;
 mod route;
 mod schema;
+mod survey;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -111,8 +111,7 @@ impl Parameters {
             parameter.check(texts, At::Header, faults);
         }
         for parameter in &self.cookies {
-            let text = head.cookie(&parameter.name).map(|value| Some(Cow::Borrowed(value)));
-            parameter.check(text.into_iter(), At::Cookie, faults);
+            parameter.check(cookies(head, &parameter.name), At::Cookie, faults);
         }
     }
 
@@ -192,6 +191,19 @@ fn item(scalar: Scalar, text: &str) -> Result<Value, Cow<'static, str>> {
         }
         Scalar::Number => number().map(Value::Number).ok_or(Cow::Borrowed("it must be a number")),
     }
+}
+
+/// The values of a cookie. There may be several of one name, and nobody knows which one an upstream takes.
+fn cookies<'h>(head: &RequestHead<'h>, name: &str) -> impl Iterator<Item = Text<'h>> {
+    let lines = head.headers.get_all(tidegate_core::header::COOKIE).iter();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(move |pair| {
+        let equals = pair.iter().position(|byte| *byte == b'=')?;
+        let (key, value) = pair.split_at_checked(equals)?;
+        (key.trim_ascii() == name.as_bytes()).then_some(())?;
+        let text = std::str::from_utf8(value.get(1..)?.trim_ascii()).ok();
+        Some(text.filter(|text| text.bytes().all(|byte| byte.is_ascii())).map(Cow::Borrowed))
+    })
 }
 
 /// A limit, told as it was written: `1` and not `1.0`.

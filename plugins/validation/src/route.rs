@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tidegate_core::{Asked, Bytes, Clock, Cx, Flow, Handler, RequestHead, Result, StatusCode, header};
+use tidegate_core::{Asked, Bytes, Clock, Cx, Flow, Handler, HeaderValue, RequestHead, Result, StatusCode, header};
 
 use crate::body::{BodyRules, Limits, Plan};
 use crate::config::{Mode, Other};
-use crate::fault::{Reason, Refusal};
+use crate::fault::{At, Fault, Reason, Refusal};
 use crate::held::{Held, Piece};
 use crate::metrics::Failures;
 use crate::openapi::{Document, Found, Operation};
@@ -151,7 +151,12 @@ impl ValidationRoute {
         let Some((document, unknown)) = &self.document else { return Ok(None) };
         let refused = |status, code, detail: &str| Refusal::whole(Reason::Operation, status, code, detail);
         match (document.find(head.method, head.path), unknown) {
-            (Found::Operation(operation, captured), _) => Ok(Some((operation, captured))),
+            (Found::Operation(operation, captured), _) => match overridden(head, operation) {
+                Some(field) => {
+                    Err(self.limits.refuse(&[Fault::new(At::Header(field.into()), "it names another method")]))
+                }
+                None => Ok(Some((operation, captured))),
+            },
             (_, Other::Allow) => Ok(None),
             (Found::Nothing, Other::Refuse) => {
                 Err(refused(StatusCode::NOT_FOUND, "unknown_operation", "there is nothing at this path"))
@@ -189,6 +194,17 @@ impl ValidationRoute {
         }
         may
     }
+}
+
+/// The field by which an upstream may take a request for one of another method, and so for another operation than the
+/// one that is checked; unless the document lists it.
+fn overridden(head: &RequestHead<'_>, operation: &Operation) -> Option<&'static str> {
+    const FIELDS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+    let same = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(head.method.as_str().as_bytes());
+    FIELDS.into_iter().find(|field| {
+        let is_listed = operation.parameters.headers.iter().any(|(name, _)| name.as_str() == *field);
+        !is_listed && !head.headers.get_all(*field).iter().all(same)
+    })
 }
 
 /// An operation, and what its path captured.

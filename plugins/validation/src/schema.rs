@@ -10,6 +10,7 @@ use tidegate_core::ConfigError;
 use crate::config::Schema as Config;
 use crate::detail::faults_of;
 use crate::fault::Fault;
+use crate::survey::Survey;
 
 /// The longest file that is read.
 const LARGEST: u64 = 32 * 1024 * 1024;
@@ -21,9 +22,7 @@ const ALL_FAULTS: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Schema {
     validator: Validator,
-    /// Of a value that has none of several forms, the library collects what is wrong with it in each of them, whether
-    /// anybody wants to know or not.
-    has_choices: bool,
+    survey: Survey,
 }
 
 impl Schema {
@@ -41,14 +40,14 @@ impl Schema {
             return Err(ConfigError::at("", "a JSON Schema is an object, true or false"));
         }
         let validator = options().build(schema).map_err(|error| unusable(&error))?;
-        Ok(Self { validator, has_choices: has_choices(schema) })
+        Ok(Self { validator, survey: Survey::of(schema, "") })
     }
 
-    /// The schema at this URI, which is in `registry`. `has_choices` is what is known of the whole document.
-    pub(crate) fn at(uri: &str, draft: Draft, registry: &Registry<'_>, has_choices: bool) -> Result<Self, ConfigError> {
+    /// The schema at this URI, which is in `registry`.
+    pub(crate) fn at(uri: &str, draft: Draft, registry: &Registry<'_>, survey: Survey) -> Result<Self, ConfigError> {
         let schema = serde_json::json!({ "$ref": uri });
         let validator = options().with_draft(draft).with_registry(registry).build(&schema);
-        Ok(Self { validator: validator.map_err(|error| unusable(&error))?, has_choices })
+        Ok(Self { validator: validator.map_err(|error| unusable(&error))?, survey })
     }
 
     pub(crate) fn is_valid(&self, value: &Value) -> bool {
@@ -62,9 +61,11 @@ impl Schema {
             return Vec::new();
         }
         let mut faults = Vec::new();
-        if length <= ALL_FAULTS {
+        if !self.survey.can_tell_all(value) {
+            // That there is one is all that can be found out at a bounded cost.
+        } else if length <= ALL_FAULTS {
             self.validator.iter_errors(value).take(most).for_each(|error| faults_of(&error, &mut faults));
-        } else if !self.has_choices
+        } else if !self.survey.has_choices
             && let Err(error) = self.validator.validate(value)
         {
             faults_of(&error, &mut faults);
@@ -74,17 +75,6 @@ impl Schema {
         }
         faults.truncate(most);
         faults
-    }
-}
-
-/// Whether a schema, or something that is in it, has several forms to choose from.
-pub(crate) fn has_choices(schema: &Value) -> bool {
-    match schema {
-        Value::Object(members) => members
-            .iter()
-            .any(|(key, value)| matches!(key.as_str(), "anyOf" | "oneOf" | "propertyNames") || has_choices(value)),
-        Value::Array(items) => items.iter().any(has_choices),
-        _ => false,
     }
 }
 

@@ -5,7 +5,8 @@ mod support;
 use std::collections::BTreeMap;
 
 use http::Method;
-use tidegate::ConfigSource;
+use tidegate::{ConfigSource, Gateway};
+use tidegate_routing::Routing;
 use tidegate_testkit::{Client, H2Client, call, certs};
 
 use crate::support::{CameFrom, GRPC, HOST, folder, names, start, tidegate};

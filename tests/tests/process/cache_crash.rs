@@ -17,18 +17,18 @@ use crate::Tidegate;
 
 const ROUNDS: u64 = 100;
 /// On a slow machine there are fewer.
-const MOST: Duration = Duration::from_secs(5);
-const FEWEST: u64 = 3;
+const MOST: Duration = Duration::from_secs(50);
+const FEWEST: u64 = 10;
 /// How many different answers there are.
-const PATHS: u64 = 24;
+const PATHS: u64 = 16;
 
 /// Each path has a body of its own length: of some bytes, of some blocks, and longer than memory takes.
 fn length(path: u64) -> usize {
     match path % 4 {
         0 => 100 + path as usize,
         1 => 70_000 + path as usize,
-        2 => 300_000 + path as usize * 1000,
-        _ => 1_500_000 + path as usize * 10_000,
+        2 => 200_000 + path as usize * 1000,
+        _ => 1_100_000 + path as usize * 10_000,
     }
 }
 
@@ -46,7 +46,7 @@ fn yaml(folder: &Path, upstream: &Upstream, sealed: bool) -> String {
     let encryption = if sealed { format!(", encryption: {{ key: \"{key}\" }}") } else { String::new() };
     // So small that all the time something gives way to something else.
     format!(
-        "cache: {{ zones: {{ main: {{ memory: 1MiB, max_object: 4MiB, disk: {{ path: {folder:?}, size: 8MiB{encryption} }} }} }} }}\n\
+        "cache: {{ zones: {{ main: {{ memory: 1MiB, max_object: 2MiB, disk: {{ path: {folder:?}, size: 4MiB{encryption} }} }} }} }}\n\
          upstreams: {{ app: {{ targets: [\"{}\"] }} }}\n\
          routing: {{ routes: [{{ name: all, upstream: app, plugins: {{ cache: {{}} }} }}] }}\n",
         upstream.target()
@@ -85,12 +85,10 @@ async fn ask(mut client: Client, first: u64, killed: Arc<AtomicBool>) {
 async fn round(number: u64, folder: &TempDir, upstream: &Upstream) -> u64 {
     let path = folder.path().join(if number % 2 == 0 { "sealed" } else { "plain" });
     let mut gateway = Tidegate::start(&yaml(&path, upstream, number % 2 == 0)).await;
-    let t0=Instant::now();
     let hits = AtomicU64::new(0);
     let mut client = gateway.connect().await;
     for path in 0..PATHS {
         let answer = client.send(call_for(path)).await;
-        eprintln!("  {path} {:?} {}", t0.elapsed(), answer.header("cache-status").unwrap_or_default());
         check(path, &answer);
         hits.fetch_add(u64::from(is_hit(&answer)), Ordering::Relaxed);
     }
@@ -101,10 +99,8 @@ async fn round(number: u64, folder: &TempDir, upstream: &Upstream) -> u64 {
     }
     let temporary = path.join("tmp");
     let is_written = || std::fs::read_dir(&temporary).is_ok_and(|mut files| files.next().is_some());
-    eprintln!("all {:?}", t0.elapsed());
     wait_until("something to be written", is_written).await;
     sleep(Duration::from_micros(number * 7919 % 20_000)).await;
-    eprintln!("kill {:?}", t0.elapsed());
     killed.store(true, Ordering::Relaxed);
     gateway.program.signal(Signal::Kill);
     gateway.program.wait().await;
@@ -118,6 +114,8 @@ async fn round(number: u64, folder: &TempDir, upstream: &Upstream) -> u64 {
 async fn no_answer_is_wrong_after_the_program_was_killed_while_it_wrote_to_the_disk() {
     let folder = tempfile::tempdir().expect("a folder");
     let upstream = an_upstream().await;
+    // Not with the time that it takes to build the program.
+    crate::tidegate_program();
     let begun = Instant::now();
     let mut hits = 0;
     for number in 0..ROUNDS {
@@ -128,5 +126,6 @@ async fn no_answer_is_wrong_after_the_program_was_killed_while_it_wrote_to_the_d
         hits += round(number, &folder, &upstream).await;
     }
     // It is not that nothing was there.
+    eprintln!("{hits} answers were found again");
     assert!(hits > FEWEST, "only {hits} answers were found again");
 }

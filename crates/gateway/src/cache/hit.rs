@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use pingora_cache::{CacheMeta, ForcedFreshness, HitHandler};
 use http::{HeaderMap, StatusCode};
+use pingora_cache::{CacheMeta, ForcedFreshness, HitHandler};
 use pingora_error::{Error, ErrorSource, ErrorType};
 use pingora_proxy::Session;
 use tidegate_core::cache::Use;

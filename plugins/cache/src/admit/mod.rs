@@ -121,7 +121,8 @@ fn chosen_by_what_the_client_sent(
 ) -> Result<(), Refused> {
     let fields = vary::fields(headers).ok_or(Refused::Vary)?;
     if fields.contains(&header::ACCEPT_ENCODING) {
-        let mut codings = headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
+        let mut codings =
+            headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
         if !codings.all(vary::is_known_coding) {
             return Err(Refused::Coding);
         }

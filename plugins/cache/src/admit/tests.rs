@@ -41,14 +41,7 @@ struct Case {
 }
 
 fn case() -> Case {
-    Case {
-        policy: Policy::default(),
-        method: Method::GET,
-        request: HeaderMap::new(),
-        sent: None,
-        who: None,
-        waited: 0,
-    }
+    Case { policy: Policy::default(), method: Method::GET, request: HeaderMap::new(), sent: None, who: None, waited: 0 }
 }
 
 fn with(change: impl FnOnce(&mut Policy)) -> Case {
@@ -74,16 +67,19 @@ impl Case {
             scheme: Scheme::Https,
             listener: "main",
         };
-        admit(&rules, &Answer {
-            request,
-            who: self.who.as_ref(),
-            sent: self.sent.as_ref(),
-            status: StatusCode::from_u16(status).expect("a status"),
-            headers,
-            not_modified,
-            asked: now() - Duration::from_secs(self.waited),
-            now: now(),
-        })
+        admit(
+            &rules,
+            &Answer {
+                request,
+                who: self.who.as_ref(),
+                sent: self.sent.as_ref(),
+                status: StatusCode::from_u16(status).expect("a status"),
+                headers,
+                not_modified,
+                asked: now() - Duration::from_secs(self.waited),
+                now: now(),
+            },
+        )
     }
 
     /// For how many seconds it is fresh, or why it isn't stored.
@@ -137,7 +133,8 @@ fn section_3_what_may_be_stored() {
     let post = Case { method: http::Method::POST, ..case() };
     assert_eq!(post.ttl(200, ok), Err(Method));
     assert_eq!(asking(&[("cache-control", "no-store")]).ttl(200, ok), Err(RequestNoStore));
-    let deaf = Case { request: fields(&[("cache-control", "no-store")]), ..with(|policy| policy.respect_client = false) };
+    let deaf =
+        Case { request: fields(&[("cache-control", "no-store")]), ..with(|policy| policy.respect_client = false) };
     assert_eq!(deaf.ttl(200, ok), Ok(60));
 }
 
@@ -271,7 +268,9 @@ fn what_the_operator_says_wins_over_lifetimes_and_over_nothing_else() {
     let bound = with(|policy| {
         (policy.min_ttl, policy.max_ttl) = (Some(Time::from_secs(10)), Some(Time::from_secs(20)));
     });
-    for (said, expected) in [("max-age=5", Ok(10)), ("max-age=15", Ok(15)), ("max-age=60", Ok(20)), ("no-store", Err(Refused::NoStore))] {
+    for (said, expected) in
+        [("max-age=5", Ok(10)), ("max-age=15", Ok(15)), ("max-age=60", Ok(20)), ("no-store", Err(Refused::NoStore))]
+    {
         assert_eq!(bound.ttl(200, &[("cache-control", said)]), expected, "{said}");
     }
     assert_eq!(bound.ttl(500, &[("cache-control", "max-age=5")]), Ok(5));
@@ -291,7 +290,8 @@ fn stale_answers_are_used_as_long_as_somebody_says_so_and_nobody_forbids_it() {
         (policy.stale_while_revalidate, policy.stale_if_error) = (Time::from_secs(7), Time::from_secs(9));
     });
     let stale = |says: &str| {
-        let admitted = default.admit(200, &fields(&[("cache-control", says), ("etag", "\"a\"")]), None).expect("stored");
+        let admitted =
+            default.admit(200, &fields(&[("cache-control", says), ("etag", "\"a\"")]), None).expect("stored");
         (admitted.meta.stale_while_revalidate_sec(), admitted.meta.stale_if_error_sec())
     };
     for (says, expected) in [
@@ -370,9 +370,14 @@ fn section_3_2_a_304_updates_what_is_stored() {
     ]);
     let admitted = case().admit(200, &stored, Some(&fresh)).expect("stored");
     let merged = admitted.meta.headers();
-    for (name, value) in
-        [("cache-control", "max-age=60"), ("content-type", "text/plain"), ("content-length", "5"), ("x-b", "old"), ("x-a", "3"), ("date", DATE)]
-    {
+    for (name, value) in [
+        ("cache-control", "max-age=60"),
+        ("content-type", "text/plain"),
+        ("content-length", "5"),
+        ("x-b", "old"),
+        ("x-a", "3"),
+        ("date", DATE),
+    ] {
         assert_eq!(merged[name], value, "{name}");
     }
     assert_eq!(merged.get_all("x-a").iter().count(), 1);

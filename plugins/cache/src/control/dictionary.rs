@@ -88,7 +88,8 @@ impl<'a> Reader<'a> {
         if !first.is_ascii_lowercase() && first != b'*' {
             return None;
         }
-        let name = self.skip(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.' | b'*'));
+        let name =
+            self.skip(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.' | b'*'));
         std::str::from_utf8(name).ok()
     }
 

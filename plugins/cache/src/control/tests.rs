@@ -59,7 +59,9 @@ fn nonsense_and_contradictions_never_make_an_answer_fresher() {
 
 #[test]
 fn prohibitions_hold_in_every_form() {
-    for value in ["no-store", "No-Store", "no-store=1", "no-store=\"\"", "x=\"a, no-store", "a\"b, no-store\"", "no-store "] {
+    for value in
+        ["no-store", "No-Store", "no-store=1", "no-store=\"\"", "x=\"a, no-store", "a\"b, no-store\"", "no-store "]
+    {
         assert!(says(value).no_store, "{value}");
     }
     for value in ["private", "private=\"set-cookie\"", "private=set-cookie"] {
@@ -104,11 +106,7 @@ fn expires_is_a_date_or_in_the_past() {
 #[test]
 fn a_targeted_field_counts_alone_or_not_at_all() {
     let both = |targeted: &str| {
-        Says::of(&fields(&[
-            ("cache-control", "no-store"),
-            ("expires", "0"),
-            ("cdn-cache-control", targeted),
-        ]))
+        Says::of(&fields(&[("cache-control", "no-store"), ("expires", "0"), ("cdn-cache-control", targeted)]))
     };
     let plain = Says { no_store: true, expires: Expires::Past, ..Says::default() };
     let age = |seconds| Says { max_age: Some(seconds), ..Says::default() };

@@ -52,7 +52,8 @@ impl Names {
 
     /// Whether a `Cookie` line has such a name.
     pub(crate) fn meet_cookies(&self, line: &[u8]) -> bool {
-        let names = line.split(|byte| *byte == b';').map(|pair| pair.split(|byte| *byte == b'=').next().unwrap_or(pair));
+        let names =
+            line.split(|byte| *byte == b';').map(|pair| pair.split(|byte| *byte == b'=').next().unwrap_or(pair));
         names.map(<[u8]>::trim_ascii).any(|name| self.has(name))
     }
 }

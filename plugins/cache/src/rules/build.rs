@@ -60,7 +60,8 @@ fn times(policy: &Policy) -> Times {
 fn statuses(list: &[u16]) -> Result<Box<[u16]>, ConfigErrors> {
     let mut errors = ConfigErrors::new();
     if list.is_empty() {
-        errors.push(ConfigError::at("status", "without any status nothing is ever stored").help("leave it out for all"));
+        errors
+            .push(ConfigError::at("status", "without any status nothing is ever stored").help("leave it out for all"));
     }
     for (index, status) in list.iter().enumerate().filter(|(_, status)| !may_be_stored(**status)) {
         let at = ConfigPath::from("status").index(index);
@@ -135,7 +136,9 @@ fn check_times(policy: &Policy) -> Result<(), ConfigErrors> {
         errors.push(ConfigError::at("min_ttl", format!("more than `max_ttl`, which is {most}")));
     }
     let fixed = policy.override_ttl.is_some();
-    for (key, _) in [("max_ttl", policy.max_ttl), ("min_ttl", policy.min_ttl)].iter().filter(|(_, ttl)| fixed && ttl.is_some()) {
+    for (key, _) in
+        [("max_ttl", policy.max_ttl), ("min_ttl", policy.min_ttl)].iter().filter(|(_, ttl)| fixed && ttl.is_some())
+    {
         let error = ConfigError::at(*key, "with `override_ttl` there is nothing to be limited");
         errors.push(error.help("keep one of them"));
     }

@@ -1,7 +1,7 @@
 //! A route's policy, checked and ready for requests.
 
-mod bypass;
 pub(crate) mod build;
+mod bypass;
 mod media;
 mod paths;
 

@@ -67,7 +67,8 @@ impl Matcher {
             let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'*' | b'%' | b'?' | b'#');
             if text.is_empty() || text.starts_with('.') || !text.bytes().all(plain) {
                 let at = ConfigPath::from("extensions").index(index);
-                errors.push(ConfigError::at(at, format!("`{text}` is not an extension")).help("without the dot: `css`"));
+                errors
+                    .push(ConfigError::at(at, format!("`{text}` is not an extension")).help("without the dot: `css`"));
             }
         }
         let paths = Globs::build(&config.paths).map_err(|errors| errors.under(&ConfigPath::from("paths")));

@@ -33,7 +33,10 @@ fn what_can_not_work_is_refused_where_it_stands() {
         (serde_json::json!({"content_types": ["html"]}), "content_types[0]: `html` is not a media type"),
         (serde_json::json!({"negative": {"200": "10s"}}), "negative.200: `200` is no status of an error"),
         (serde_json::json!({"status": [200], "default_ttl": "1m"}), ""),
-        (serde_json::json!({"rules": [{"match": {"paths": ["/a"]}, "max_ttl": "1m", "override_ttl": "1m"}]}), "rules[0].max_ttl"),
+        (
+            serde_json::json!({"rules": [{"match": {"paths": ["/a"]}, "max_ttl": "1m", "override_ttl": "1m"}]}),
+            "rules[0].max_ttl",
+        ),
         (serde_json::json!({"negative": {"404": "20s"}, "status": [200]}), "negative.404: 404 is not one of `status`"),
         (serde_json::json!({"min_ttl": "2m", "max_ttl": "1m"}), "min_ttl: more than `max_ttl`"),
         (serde_json::json!({"override_ttl": "2m", "max_ttl": "1m"}), "max_ttl: with `override_ttl`"),
@@ -48,11 +51,20 @@ fn what_can_not_work_is_refused_where_it_stands() {
         (serde_json::json!({"key": {"query": "none", "sort_query": true}}), "key.sort_query: there is nothing"),
         (serde_json::json!({"bypass": {"headers": {"a b": "*"}}}), "not the name of a header field"),
         (serde_json::json!({"bypass": {"paths": ["admin"]}}), "bypass.paths[0]: `admin` is not a path"),
-        (serde_json::json!({"rules": [{"match": {}, "default_ttl": "1m"}]}), "rules[0].match: a rule that fits everything"),
+        (
+            serde_json::json!({"rules": [{"match": {}, "default_ttl": "1m"}]}),
+            "rules[0].match: a rule that fits everything",
+        ),
         (serde_json::json!({"rules": [{"match": {"extensions": ["css"]}}]}), "rules[0]: the rule changes nothing"),
-        (serde_json::json!({"rules": [{"match": {"extensions": [".css"]}, "default_ttl": "1m"}]}), "is not an extension"),
+        (
+            serde_json::json!({"rules": [{"match": {"extensions": [".css"]}, "default_ttl": "1m"}]}),
+            "is not an extension",
+        ),
         (serde_json::json!({"rules": [{"match": {"paths": ["/a/[x"]}, "default_ttl": "1m"}]}), "not a pattern"),
-        (serde_json::json!({"rules": [{"match": {"paths": ["/a"]}, "cache_control": " "}]}), "rules[0].cache_control: says"),
+        (
+            serde_json::json!({"rules": [{"match": {"paths": ["/a"]}, "cache_control": " "}]}),
+            "rules[0].cache_control: says",
+        ),
     ] {
         match built(json.clone()) {
             Ok(_) => assert_eq!(expected, "", "{json} was taken"),

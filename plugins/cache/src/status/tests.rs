@@ -44,7 +44,14 @@ fn each_outcome_has_its_words_and_its_age() {
         ),
         (
             CacheStatus::Revalidated,
-            Cached { upstream_status: Some(304), stored: true, age: None, ttl: Some(9), forwarded: Some("stale"), ..cached },
+            Cached {
+                upstream_status: Some(304),
+                stored: true,
+                age: None,
+                ttl: Some(9),
+                forwarded: Some("stale"),
+                ..cached
+            },
             "tidegate; fwd=stale; fwd-status=304; stored; ttl=9",
             "77",
         ),
@@ -55,7 +62,12 @@ fn each_outcome_has_its_words_and_its_age() {
             "77",
         ),
         // Not a word of a structured field: not said.
-        (CacheStatus::Miss, Cached { why: Some("a b\"c"), ..forwarded("uri-miss") }, "tidegate; fwd=uri-miss; fwd-status=200", "77"),
+        (
+            CacheStatus::Miss,
+            Cached { why: Some("a b\"c"), ..forwarded("uri-miss") },
+            "tidegate; fwd=uri-miss; fwd-status=200",
+            "77",
+        ),
     ] {
         assert_eq!(told(did, more), (Some(status.to_owned()), Some(age.to_owned())), "{did:?} {more:?}");
     }

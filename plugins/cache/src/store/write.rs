@@ -13,17 +13,18 @@ use super::tier::Overflow;
 /// How much of a body that isn't kept is held for its readers before its writer waits for them.
 const WINDOW: u64 = 1 << 20;
 
-/// How much of it, before the writer waits for its own client.
-const OWN_WINDOW: u64 = 512 << 10;
+/// How much of it, before the writer waits for its own client. Pingora looks for something new to write seven times as often
+/// as for something to send, so a fast client lags as well, though never by much for long.
+const OWN_WINDOW: u64 = 4 << 20;
 
 /// For each so much beyond that, the writer waits twice as long.
-const STEP: u64 = 64 << 10;
+const STEP: u64 = 512 << 10;
 
 /// The first such wait.
-const LEAST_WAIT: Duration = Duration::from_millis(1);
+const LEAST_WAIT: Duration = Duration::from_millis(10);
 
-/// How often it is doubled at most: four seconds.
-const MOST_DOUBLED: u64 = 12;
+/// How often it is doubled at most: two seconds and a half.
+const MOST_DOUBLED: u64 = 8;
 
 /// For how long a reader may take nothing while the writer of what it reads waits for it.
 const READERS_TIME: Duration = Duration::from_secs(10);

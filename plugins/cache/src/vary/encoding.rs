@@ -14,27 +14,35 @@ pub(crate) fn is_known(coding: &[u8]) -> bool {
 
 /// The known codings that a client takes, the dearest first and those of one weight by their names, and whether it refuses
 /// what is in none. `gzip, br`, `br,gzip` and `br;q=1.0, gzip;q=1` are the same; so are all that it takes none of.
+///
+/// What is malformed anywhere, or names a coding twice, is left as it is: what an upstream makes of it is not for us to say.
 pub(crate) fn normal(value: &[u8]) -> Vec<u8> {
+    accepted(value).unwrap_or_else(|| [b"?", value].concat())
+}
+
+fn accepted(value: &[u8]) -> Option<Vec<u8>> {
     let mut weights: [Option<u16>; KNOWN.len()] = [None; KNOWN.len()];
     let (mut identity, mut others) = (None, None);
-    for member in value.split(|byte| *byte == b',') {
+    for member in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty()) {
         let mut parts = member.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-        let name = parts.next().unwrap_or(&[]);
-        let weight = parts.find_map(weight_of).unwrap_or(1000);
+        let name = parts.next().filter(|name| !name.is_empty())?;
+        let weight = parts.next().map_or(Some(1000), weight_of)?;
         let name = if name.eq_ignore_ascii_case(b"x-gzip") { b"gzip" } else { name };
-        if name == b"*" {
-            others = Some(weight);
-        } else if name.eq_ignore_ascii_case(b"identity") {
-            identity = Some(weight);
-        } else if let Some(slot) = place(name).and_then(|place| weights.get_mut(place)) {
-            *slot = Some(weight);
+        let slot = match place(name) {
+            Some(place) => weights.get_mut(place)?,
+            None if name == b"*" => &mut others,
+            None if name.eq_ignore_ascii_case(b"identity") => &mut identity,
+            None => continue,
+        };
+        if parts.next().is_some() || slot.replace(weight).is_some() {
+            return None;
         }
     }
     let taken = KNOWN.iter().zip(weights).map(|(name, weight)| (*name, weight.or(others).unwrap_or(0)));
     let taken = taken.chain(identity.map(|weight| ("identity", weight)));
     let mut taken: SmallVec<[(&str, u16); 5]> = taken.filter(|(_, weight)| *weight > 0).collect();
     taken.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
-    written(&taken, identity.or(others) == Some(0))
+    Some(written(&taken, identity.or(others) == Some(0)))
 }
 
 fn written(taken: &[(&str, u16)], never_plain: bool) -> Vec<u8> {
@@ -59,7 +67,7 @@ fn place(name: &[u8]) -> Option<usize> {
     KNOWN.iter().position(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// `q=0.5` in thousandths (RFC 9110 section 12.4.2). What is none counts as 1, as if it weren't there.
+/// `q=0.5` in thousandths (RFC 9110 section 12.4.2).
 fn weight_of(parameter: &[u8]) -> Option<u16> {
     let value = parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q="))?;
     let (whole, fraction) = match value.iter().position(|byte| *byte == b'.') {
@@ -74,6 +82,7 @@ fn weight_of(parameter: &[u8]) -> Option<u16> {
     if fraction.len() > 3 || !fraction.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let thousandths = (0..3).fold(0, |sum, place| sum * 10 + fraction.get(place).map_or(0, |digit| u16::from(digit - b'0')));
-    Some((whole + thousandths).min(1000))
+    let thousandths =
+        (0..3).fold(0, |sum, place| sum * 10 + fraction.get(place).map_or(0, |digit| u16::from(digit - b'0')));
+    Some(whole + thousandths).filter(|weight| *weight <= 1000)
 }

@@ -23,7 +23,8 @@ const MOST: usize = 32;
 pub(crate) fn fields(answer: &HeaderMap) -> Option<Fields> {
     let mut fields = Fields::new();
     for line in answer.get_all(header::VARY) {
-        for name in line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|name| !name.is_empty()) {
+        for name in line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|name| !name.is_empty())
+        {
             if name == b"*" || fields.len() == MOST {
                 return None;
             }

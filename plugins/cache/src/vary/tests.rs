@@ -27,6 +27,10 @@ fn what_accepts_the_same_is_the_same_variant() {
         (&["*;q=0.1, gzip"], "gzip>br,deflate,zstd"),
         (&["gzip, identity;q=0", "gzip, *;q=0"], "gzip!"),
         (&["identity, gzip;q=0.5"], "identity>gzip"),
+        (&["gzip;q=2"], "?gzip;q=2"),
+        (&["gzip;level=9"], "?gzip;level=9"),
+        (&["gzip, br, gzip;q=0"], "?gzip, br, gzip;q=0"),
+        (&["br;q=0.5;x"], "?br;q=0.5;x"),
     ] {
         for value in values {
             assert_eq!(normal(value), expected, "{value:?}");
@@ -55,7 +59,10 @@ fn a_variant_is_chosen_by_the_fields_that_the_answer_names() {
     let answer = headers(&[("vary", "Accept-Language, X-A")]);
     let of = |lines: &[(&'static str, &str)]| variant(&answer, &headers(lines)).expect("varies");
     let same = |a: &[(&'static str, &str)], b: &[(&'static str, &str)]| of(a) == of(b);
-    assert!(same(&[("accept-language", "de, en;q=0.5"), ("x-a", "1")], &[("accept-language", "DE,en; q=0.5"), ("x-a", "1")]));
+    assert!(same(
+        &[("accept-language", "de, en;q=0.5"), ("x-a", "1")],
+        &[("accept-language", "DE,en; q=0.5"), ("x-a", "1")]
+    ));
     assert!(same(&[("x-a", "1"), ("x-a", "2")], &[("x-a", "1, 2")]));
     assert!(same(&[("x-b", "1")], &[("x-b", "2")]));
     assert!(!same(&[("x-a", "1")], &[("x-a", "2")]));

@@ -64,7 +64,8 @@ async fn without_a_lock_each_asks_at_once() {
 #[tokio::test]
 async fn when_the_answer_is_not_stored_everybody_gets_their_own() {
     let gate = gate();
-    let stage = stage("lock: { timeout: 60s }", Script::reply("x").header("Cache-Control", "no-store").wait(&gate)).await;
+    let stage =
+        stage("lock: { timeout: 60s }", Script::reply("x").header("Cache-Control", "no-store").wait(&gate)).await;
     let mut all = crowd(&stage, 20);
     stage.app.wait_for(1).await;
     gate.open();

@@ -50,7 +50,10 @@ async fn a_field_for_gateways_wins_and_is_passed_on() {
 async fn time_spent_in_caches_before_this_one_counts() {
     let stage = stage("{}", minute("x").header("Age", "50")).await;
     let first = stage.get("/a").await.expect(200);
-    assert_eq!((first.header("age"), told(&first)), (Some("50"), "tidegate; fwd=uri-miss; fwd-status=200; stored; ttl=10".into()));
+    assert_eq!(
+        (first.header("age"), told(&first)),
+        (Some("50"), "tidegate; fwd=uri-miss; fwd-status=200; stored; ttl=10".into())
+    );
     stage.pass(9);
     let hit = stage.get("/a").await.expect(200);
     assert_eq!((hit.header("age"), told(&hit)), (Some("59"), "tidegate; hit; ttl=1".into()));
@@ -91,7 +94,12 @@ async fn clients_may_not_where_the_route_says_so() {
 
 #[tokio::test]
 async fn a_client_that_takes_stale_answers_gets_one_unless_that_is_forbidden() {
-    for (says, hit) in [("max-age=60", true), ("max-age=60, must-revalidate", false), ("s-maxage=60", false), ("max-age=60, proxy-revalidate", false)] {
+    for (says, hit) in [
+        ("max-age=60", true),
+        ("max-age=60, must-revalidate", false),
+        ("s-maxage=60", false),
+        ("max-age=60, proxy-revalidate", false),
+    ] {
         let stage = stage("{}", Script::reply("x").header("Cache-Control", says)).await;
         stage.get("/a").await.expect(200);
         stage.pass(70);

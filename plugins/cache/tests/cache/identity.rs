@@ -8,9 +8,12 @@ use crate::{is_hit, minute, stage, told};
 #[tokio::test]
 async fn answers_to_known_people_are_stored_only_where_they_are_for_everybody() {
     for credentials in [("authorization", "Bearer x"), ("x-login", "ann")] {
-        for (says, stored) in
-            [("max-age=60", false), ("public, max-age=60", true), ("s-maxage=60", true), ("max-age=60, must-revalidate", true)]
-        {
+        for (says, stored) in [
+            ("max-age=60", false),
+            ("public, max-age=60", true),
+            ("s-maxage=60", true),
+            ("max-age=60, must-revalidate", true),
+        ] {
             let stage = stage("{}", Script::reply("x").header("Cache-Control", says)).await;
             stage.ask("/a", &[credentials]).await.expect(200);
             let again = stage.ask("/a", &[credentials]).await.expect(200);
@@ -42,7 +45,9 @@ async fn two_people_never_see_one_anothers_answers() {
                 request.header("x-roles", roles).send().await.expect(200)
             };
             for round in 0..3 {
-                for (who, roles, text) in [("ann", "user", "ann's"), ("bob", "user", "bob's"), ("ann", "user admin", "admin's")] {
+                for (who, roles, text) in
+                    [("ann", "user", "ann's"), ("bob", "user", "bob's"), ("ann", "user admin", "admin's")]
+                {
                     let answer = ask(who, roles).await;
                     assert_eq!((answer.text().as_str(), is_hit(&answer)), (text, round > 0), "{says} {who} {roles}");
                 }
@@ -75,7 +80,9 @@ async fn a_crowd_that_asks_at_once_gets_everybody_their_own() {
         let body = format!("for {who}");
         app.set(&format!("/{who}"), Script::reply(body).header("Cache-Control", "max-age=60"));
     }
-    let gateway = crate::builder(&clock).start(&crate::config(&app.target(), "mode: private_per_identity\nkey: { query: none }")).await;
+    let gateway = crate::builder(&clock)
+        .start(&crate::config(&app.target(), "mode: private_per_identity\nkey: { query: none }"))
+        .await;
     let mut all = tokio::task::JoinSet::new();
     for nth in 0..200_usize {
         let (addr, who) = (gateway.addr(), nth % 20);

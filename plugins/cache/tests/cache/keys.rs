@@ -8,7 +8,15 @@ use crate::{builder, is_hit, minute, stage};
 #[tokio::test]
 async fn hosts_paths_and_queries_are_told_apart() {
     let stage = stage("{}", minute("x")).await;
-    let distinct = [("a.test", "/a"), ("b.test", "/a"), ("a.test:8080", "/a"), ("a.test", "/A"), ("a.test", "/a?"), ("a.test", "/a?b"), ("a.test", "/a/b")];
+    let distinct = [
+        ("a.test", "/a"),
+        ("b.test", "/a"),
+        ("a.test:8080", "/a"),
+        ("a.test", "/A"),
+        ("a.test", "/a?"),
+        ("a.test", "/a?b"),
+        ("a.test", "/a/b"),
+    ];
     for round in 0..2 {
         for (host, path) in distinct {
             let answer = stage.gateway.request(Method::GET, path).host(host).send().await.expect(200);

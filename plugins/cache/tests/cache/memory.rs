@@ -137,7 +137,7 @@ async fn a_body_that_is_known_to_be_too_long_goes_through_and_is_not_stored() {
 
 #[tokio::test]
 async fn a_body_that_turns_out_too_long_reaches_fast_and_slow_clients_whole_in_bounded_memory() {
-    const LENGTH: u64 = 32 << 20;
+    const LENGTH: u64 = 24 << 20;
     let story = Story::new("{ main: { memory: 32MiB, max_object: 1MiB } }", Script::generated(LENGTH).chunked()).await;
     let download = story.client().await.download(call(Method::GET, "/a")).await;
     assert_eq!((download.check.length(), download.check.is_intact()), (LENGTH, true));
@@ -152,7 +152,7 @@ async fn a_body_that_turns_out_too_long_reaches_fast_and_slow_clients_whole_in_b
         read += piece.len() as u64;
         if read >= next {
             most = most.max(story.stats().await["bytes"].as_u64().expect("a number"));
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
             next = read + (512 << 10);
         }
     }
@@ -176,6 +176,23 @@ async fn a_client_that_reads_nothing_does_not_hold_up_those_who_ask_for_the_same
     assert_eq!((download.check.length(), download.check.is_intact()), (LENGTH as u64, true));
     assert_eq!(story.asked(), 1);
     drop(lazy);
+}
+
+/// Over HTTP/2 Pingora has the upstream wait for the client.
+#[tokio::test]
+async fn who_asks_for_what_another_client_holds_up_asks_the_upstream() {
+    const LENGTH: u64 = 4 << 20;
+    let story = Story::new("{ main: { memory: 64MiB, max_object: 8MiB } }", Script::generated(LENGTH)).await;
+    let mut lazy = story.gateway.connect_h2().await;
+    let mut lazy = lazy.begin(&call(Method::GET, "/a")).await;
+    lazy.finish();
+    let held_up = lazy.head().await;
+    // As long as it takes to tell it from one that is slow.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let download = story.client().await.download(call(Method::GET, "/a")).await;
+    assert_eq!((download.check.length(), download.check.is_intact()), (LENGTH, true));
+    assert_eq!(story.asked(), 2);
+    drop(held_up);
 }
 
 #[tokio::test]

@@ -40,10 +40,23 @@ async fn several_parts_come_in_one_answer() {
     for http in Http::BOTH {
         let stage = digits().await;
         for _ in 0..2 {
-            let answer = stage.gateway.request(Method::GET, "/a").by(http).header("range", "bytes=0-1,4-5").send().await.expect(206);
-            assert!(answer.header("content-type").is_some_and(|kind| kind.starts_with("multipart/byteranges; boundary=")));
+            let answer = stage
+                .gateway
+                .request(Method::GET, "/a")
+                .by(http)
+                .header("range", "bytes=0-1,4-5")
+                .send()
+                .await
+                .expect(206);
+            assert!(
+                answer.header("content-type").is_some_and(|kind| kind.starts_with("multipart/byteranges; boundary="))
+            );
             let text = answer.text();
-            for part in ["Content-Range: bytes 0-1/10\r\n\r\n01\r\n", "Content-Range: bytes 4-5/10\r\n\r\n45\r\n", "Content-Type: text/plain"] {
+            for part in [
+                "Content-Range: bytes 0-1/10\r\n\r\n01\r\n",
+                "Content-Range: bytes 4-5/10\r\n\r\n45\r\n",
+                "Content-Type: text/plain",
+            ] {
                 assert!(text.contains(part), "{text}");
             }
             assert_eq!(answer.header("content-length"), Some(text.len().to_string().as_str()));
@@ -64,9 +77,14 @@ async fn head_and_other_answers_have_no_parts() {
 async fn a_part_is_sent_only_of_the_answer_that_the_client_knows() {
     let stage = digits().await;
     stage.get("/a").await.expect(200);
-    for (condition, status) in
-        [("\"a\"", 206), ("W/\"a\"", 200), ("\"b\"", 200), (CHANGED, 206), ("Thu, 01 Jan 2026 00:00:00 GMT", 200), ("a", 200)]
-    {
+    for (condition, status) in [
+        ("\"a\"", 206),
+        ("W/\"a\"", 200),
+        ("\"b\"", 200),
+        (CHANGED, 206),
+        ("Thu, 01 Jan 2026 00:00:00 GMT", 200),
+        ("a", 200),
+    ] {
         let answer = stage.ask("/a", &[("range", "bytes=0-1"), ("if-range", condition)]).await;
         assert_eq!((answer.status, is_hit(&answer)), (status, true), "{condition}");
     }
@@ -76,7 +94,10 @@ async fn a_part_is_sent_only_of_the_answer_that_the_client_knows() {
 
 #[tokio::test]
 async fn a_part_that_the_upstream_sends_by_itself_is_not_stored() {
-    let part = Script::reply("01").with_status(206).header("Content-Range", "bytes 0-1/10").header("Cache-Control", "max-age=60");
+    let part = Script::reply("01")
+        .with_status(206)
+        .header("Content-Range", "bytes 0-1/10")
+        .header("Cache-Control", "max-age=60");
     let stage = stage("{}", part).await;
     for _ in 0..2 {
         assert!(!is_hit(&stage.get("/a").await.expect(206)));

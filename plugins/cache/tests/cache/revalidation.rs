@@ -8,18 +8,40 @@ use crate::{is_hit, minute, stage, told};
 
 #[tokio::test]
 async fn a_stale_answer_is_confirmed_and_fresh_again() {
-    let stage = stage("{}", minute("x").header("ETag", "\"a\"").header("Last-Modified", "Wed, 31 Dec 2025 00:00:00 GMT").header("X-A", "1")).await;
+    let stage = stage(
+        "{}",
+        minute("x").header("ETag", "\"a\"").header("Last-Modified", "Wed, 31 Dec 2025 00:00:00 GMT").header("X-A", "1"),
+    )
+    .await;
     stage.get("/a").await.expect(200);
     stage.pass(61);
-    stage.now(Script::status(304).header("ETag", "\"a\"").header("Cache-Control", "max-age=100").header("X-A", "2").header("Content-Length", "77"));
+    stage.now(
+        Script::status(304)
+            .header("ETag", "\"a\"")
+            .header("Cache-Control", "max-age=100")
+            .header("X-A", "2")
+            .header("Content-Length", "77"),
+    );
     let confirmed = stage.get("/a").await.expect(200);
-    assert_eq!((confirmed.text().as_str(), confirmed.header("x-a"), confirmed.header("content-length")), ("x", Some("2"), Some("1")));
-    assert_eq!((told(&confirmed), confirmed.header("age")), ("tidegate; fwd=stale; fwd-status=304; stored; ttl=100".into(), None));
+    assert_eq!(
+        (confirmed.text().as_str(), confirmed.header("x-a"), confirmed.header("content-length")),
+        ("x", Some("2"), Some("1"))
+    );
+    assert_eq!(
+        (told(&confirmed), confirmed.header("age")),
+        ("tidegate; fwd=stale; fwd-status=304; stored; ttl=100".into(), None)
+    );
     let asked = stage.app.requests().pop().expect("a question");
-    assert_eq!((asked.header("if-none-match"), asked.header("if-modified-since")), (Some("\"a\""), Some("Wed, 31 Dec 2025 00:00:00 GMT")));
+    assert_eq!(
+        (asked.header("if-none-match"), asked.header("if-modified-since")),
+        (Some("\"a\""), Some("Wed, 31 Dec 2025 00:00:00 GMT"))
+    );
     stage.pass(99);
     let hit = stage.get("/a").await.expect(200);
-    assert_eq!((told(&hit), hit.header("age"), hit.header("x-a")), ("tidegate; hit; ttl=1".into(), Some("99"), Some("2")));
+    assert_eq!(
+        (told(&hit), hit.header("age"), hit.header("x-a")),
+        ("tidegate; hit; ttl=1".into(), Some("99"), Some("2"))
+    );
 }
 
 #[tokio::test]
@@ -28,7 +50,10 @@ async fn a_new_answer_takes_the_place_of_a_stale_one() {
     stage.get("/a").await.expect(200);
     stage.pass(61);
     let new = stage.get("/a").await.expect(200);
-    assert_eq!((new.text().as_str(), told(&new)), ("new", "tidegate; fwd=stale; fwd-status=200; stored; ttl=60".into()));
+    assert_eq!(
+        (new.text().as_str(), told(&new)),
+        ("new", "tidegate; fwd=stale; fwd-status=200; stored; ttl=60".into())
+    );
     let hit = stage.get("/a").await.expect(200);
     assert_eq!((hit.text().as_str(), is_hit(&hit)), ("new", true));
 }
@@ -94,11 +119,15 @@ async fn clients_that_have_it_already_get_304() {
 #[tokio::test]
 async fn a_condition_on_what_is_not_stored_is_answered_without_a_body() {
     for http in Http::BOTH {
-        let stage = stage("{}", Script::reply("secret").header("Cache-Control", "no-store").header("ETag", "\"a\"")).await;
+        let stage =
+            stage("{}", Script::reply("secret").header("Cache-Control", "no-store").header("ETag", "\"a\"")).await;
         for _ in 0..3 {
             let request = stage.gateway.request(Method::GET, "/a").by(http).header("if-none-match", "\"a\"");
             let answer = request.send().await;
-            assert!(answer.status == 200 && answer.text() == "secret" || answer.status == 304 && answer.body.is_empty(), "{answer:?}");
+            assert!(
+                answer.status == 200 && answer.text() == "secret" || answer.status == 304 && answer.body.is_empty(),
+                "{answer:?}"
+            );
         }
     }
 }

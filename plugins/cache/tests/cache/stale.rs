@@ -14,7 +14,10 @@ async fn a_stale_answer_is_sent_while_a_new_one_is_fetched_once() {
     stage.pass(70);
     for _ in 0..5 {
         let answer = stage.get("/a").await.expect(200);
-        assert_eq!((answer.text().as_str(), told(&answer), answer.header("age")), ("old", "tidegate; hit; ttl=-10".into(), Some("70")));
+        assert_eq!(
+            (answer.text().as_str(), told(&answer), answer.header("age")),
+            ("old", "tidegate; hit; ttl=-10".into(), Some("70"))
+        );
     }
     stage.app.wait_for(2).await;
     gate.open();
@@ -34,7 +37,8 @@ async fn a_renewal_asks_whether_the_old_one_is_still_good() {
     stage.pass(61);
     assert_eq!(told(&stage.get("/a").await), "tidegate; hit; ttl=-1");
     stage.app.wait_for(2).await;
-    tidegate_testkit::wait_until_async("confirmed", async || told(&stage.get("/a").await) == "tidegate; hit; ttl=60").await;
+    tidegate_testkit::wait_until_async("confirmed", async || told(&stage.get("/a").await) == "tidegate; hit; ttl=60")
+        .await;
     let asked = stage.app.requests().pop().expect("a question");
     assert_eq!(asked.header("if-none-match"), Some("\"a\""));
     // Nobody counts it as a client's.
@@ -43,7 +47,13 @@ async fn a_renewal_asks_whether_the_old_one_is_still_good() {
 
 #[tokio::test]
 async fn a_stale_answer_is_better_than_an_error() {
-    for (error, status) in [(Script::status(500), Some(500)), (Script::status(503), Some(503)), (Script::status(504), Some(504)), (Script::reset(), None), (Script::close(), None)] {
+    for (error, status) in [
+        (Script::status(500), Some(500)),
+        (Script::status(503), Some(503)),
+        (Script::status(504), Some(504)),
+        (Script::reset(), None),
+        (Script::close(), None),
+    ] {
         let stage = stage("stale_if_error: 100s", minute("x")).await;
         stage.get("/a").await.expect(200);
         stage.now(error);
@@ -81,8 +91,17 @@ async fn other_errors_are_told() {
 
 #[tokio::test]
 async fn what_must_be_confirmed_is_never_sent_stale() {
-    for says in ["max-age=60, must-revalidate", "max-age=60, proxy-revalidate", "s-maxage=60", "max-age=60, must-revalidate, stale-if-error=100, stale-while-revalidate=100"] {
-        let stage = stage("stale_if_error: 100s\nstale_while_revalidate: 100s", Script::reply("x").header("Cache-Control", says)).await;
+    for says in [
+        "max-age=60, must-revalidate",
+        "max-age=60, proxy-revalidate",
+        "s-maxage=60",
+        "max-age=60, must-revalidate, stale-if-error=100, stale-while-revalidate=100",
+    ] {
+        let stage = stage(
+            "stale_if_error: 100s\nstale_while_revalidate: 100s",
+            Script::reply("x").header("Cache-Control", says),
+        )
+        .await;
         stage.get("/a").await.expect(200);
         stage.now(Script::status(503));
         stage.pass(61);

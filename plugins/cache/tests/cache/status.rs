@@ -26,7 +26,10 @@ async fn it_says_nothing_where_it_is_told_to() {
 async fn an_answer_that_is_not_stored_says_why_and_keeps_its_age() {
     let stage = stage("{}", Script::reply("x").header("Cache-Control", "no-store").header("Age", "33")).await;
     let answer = stage.get("/a").await.expect(200);
-    assert_eq!((told(&answer).as_str(), answer.header("age")), ("tidegate; fwd=uri-miss; fwd-status=200; detail=no_store", Some("33")));
+    assert_eq!(
+        (told(&answer).as_str(), answer.header("age")),
+        ("tidegate; fwd=uri-miss; fwd-status=200; detail=no_store", Some("33"))
+    );
 }
 
 #[tokio::test]
@@ -45,7 +48,9 @@ async fn every_outcome_is_counted() {
     stage.get("/b").await.expect(200);
     stage.gateway.access_log(6).await;
     let metrics = stage.gateway.metrics().await;
-    let sum = |name: &str, label: (&str, &str)| metrics.sum(&format!("tidegate_cache_{name}_total"), &[("zone", "main"), label]);
+    let sum = |name: &str, label: (&str, &str)| {
+        metrics.sum(&format!("tidegate_cache_{name}_total"), &[("zone", "main"), label])
+    };
     for (result, count) in [("hit", 1.0), ("stale", 1.0), ("revalidated", 1.0), ("miss", 2.0), ("bypass", 1.0)] {
         assert_eq!(sum("requests", ("result", result)), count, "{result}");
     }

@@ -12,12 +12,18 @@ async fn an_answer_is_fetched_once_and_then_served_from_the_cache() {
     for http in Http::BOTH {
         let stage = stage("{}", minute("hello").header("X-A", "1")).await;
         let first = stage.gateway.request(Method::GET, "/a").by(http).send().await.expect(200);
-        assert_eq!((first.text(), told(&first)), ("hello".into(), "tidegate; fwd=uri-miss; fwd-status=200; stored; ttl=60".into()));
+        assert_eq!(
+            (first.text(), told(&first)),
+            ("hello".into(), "tidegate; fwd=uri-miss; fwd-status=200; stored; ttl=60".into())
+        );
         stage.pass(5);
         for _ in 0..3 {
             let next = stage.gateway.request(Method::GET, "/a").by(http).send().await.expect(200);
             assert_eq!((next.text(), told(&next)), ("hello".into(), "tidegate; hit; ttl=55".into()));
-            assert_eq!((next.header("age"), next.header("x-a"), next.header("content-length")), (Some("5"), Some("1"), Some("5")));
+            assert_eq!(
+                (next.header("age"), next.header("x-a"), next.header("content-length")),
+                (Some("5"), Some("1"), Some("5"))
+            );
         }
         assert_eq!(stage.asked(), 1);
     }
@@ -53,7 +59,11 @@ async fn cookies_are_stripped_where_the_route_says_so_also_from_the_first_answer
 
 #[tokio::test]
 async fn fields_of_one_connection_are_not_stored() {
-    let script = minute("x").header("Connection", "X-Secret").header("X-Secret", "1").header("Proxy-Authenticate", "Basic").header("Keep-Alive", "5");
+    let script = minute("x")
+        .header("Connection", "X-Secret")
+        .header("X-Secret", "1")
+        .header("Proxy-Authenticate", "Basic")
+        .header("Keep-Alive", "5");
     let stage = stage("{}", script).await;
     stage.get("/a").await.expect(200);
     let hit = stage.get("/a").await.expect(200);
@@ -80,10 +90,15 @@ async fn head_is_answered_from_what_get_got_and_get_from_what_head_fetched() {
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_not_stored() {
-    for broken in [minute("hello").claiming(10), minute("hello world").close_after(3), minute("hello").chunked().close_after(2)] {
+    for broken in
+        [minute("hello").claiming(10), minute("hello world").close_after(3), minute("hello").chunked().close_after(2)]
+    {
         let stage = stage("{}", broken.then(minute("whole"))).await;
         let first = stage.gateway.request(Method::GET, "/a").try_send().await;
-        assert!(first.as_ref().map_or(true, |answer| answer.status == 502 && !told(answer).contains("stored")), "{first:?}");
+        assert!(
+            first.as_ref().map_or(true, |answer| answer.status == 502 && !told(answer).contains("stored")),
+            "{first:?}"
+        );
         let second = stage.get("/a").await.expect(200);
         assert_eq!((second.text(), is_hit(&second)), ("whole".into(), false));
     }
@@ -102,7 +117,8 @@ async fn bodies_of_unknown_length_are_stored_whole() {
 
 #[tokio::test]
 async fn interim_answers_are_passed_on_and_not_stored() {
-    let stage = stage("{}", minute("x").interim(103, &[("link", "</a.css>; rel=preload")]).delay(Duration::from_secs(1))).await;
+    let stage =
+        stage("{}", minute("x").interim(103, &[("link", "</a.css>; rel=preload")]).delay(Duration::from_secs(1))).await;
     assert_eq!(stage.get("/a").await.expect(200).interim.len(), 1);
     let hit = stage.get("/a").await.expect(200);
     assert!(is_hit(&hit) && hit.interim.is_empty());
@@ -127,7 +143,10 @@ async fn requests_with_a_body_or_for_the_origin_alone_bypass_the_cache() {
     assert_eq!(told(&body), "tidegate; fwd=bypass; fwd-status=200; detail=body");
     let matched = stage.ask("/a", &[("if-match", "\"a\"")]).await.expect(200);
     assert_eq!(told(&matched), "tidegate; fwd=bypass; fwd-status=200; detail=precondition");
-    assert_eq!(stage.app.requests().last().and_then(|last| last.header("if-match").map(str::to_owned)), Some("\"a\"".into()));
+    assert_eq!(
+        stage.app.requests().last().and_then(|last| last.header("if-match").map(str::to_owned)),
+        Some("\"a\"".into())
+    );
     let post = stage.send(Method::POST, "/b", &[]).await.expect(200);
     assert_eq!(told(&post), "tidegate; fwd=method; fwd-status=200; detail=method");
 }
@@ -168,7 +187,8 @@ async fn requests_that_a_rule_names_bypass_the_cache() {
 
 #[tokio::test]
 async fn only_types_and_statuses_on_the_list_are_stored() {
-    let stage = stage("status: [200]\ncontent_types: [\"image/*\"]", minute("x").header("Content-Type", "image/png")).await;
+    let stage =
+        stage("status: [200]\ncontent_types: [\"image/*\"]", minute("x").header("Content-Type", "image/png")).await;
     stage.get("/a").await.expect(200);
     assert!(is_hit(&stage.get("/a").await));
     stage.now(minute("x").header("Content-Type", "text/html"));

@@ -11,7 +11,9 @@ fn by(field: &str, body: &'static str) -> Script {
 
 #[tokio::test]
 async fn each_value_of_a_field_has_its_own_answer() {
-    let stage = stage("{}", by("Accept-Language", "de").then(by("Accept-Language", "en")).then(by("Accept-Language", "none"))).await;
+    let stage =
+        stage("{}", by("Accept-Language", "de").then(by("Accept-Language", "en")).then(by("Accept-Language", "none")))
+            .await;
     let ask = async |language: &str| stage.ask("/a", &[("accept-language", language)]).await.expect(200);
     assert_eq!(told(&ask("de").await), "tidegate; fwd=uri-miss; fwd-status=200; stored; ttl=60");
     assert_eq!(told(&ask("en").await), "tidegate; fwd=vary-miss; fwd-status=200; stored; ttl=60");
@@ -33,7 +35,8 @@ async fn codings_in_any_order_are_one_variant() {
         let stage = stage("{}", by("Accept-Encoding", "x").header("Content-Encoding", "br")).await;
         let values = ["gzip, br", "br,gzip", "gzip;q=1.0, br", "br, gzip, exi", "GZIP,  BR;q=1"];
         for (nth, value) in values.iter().enumerate() {
-            let answer = stage.gateway.request(Method::GET, "/a").by(http).header("accept-encoding", *value).send().await;
+            let answer =
+                stage.gateway.request(Method::GET, "/a").by(http).header("accept-encoding", *value).send().await;
             assert_eq!(is_hit(&answer), nth > 0, "{value}");
         }
         for (nth, value) in ["gzip", "", "zstd"].iter().enumerate() {
@@ -57,7 +60,9 @@ async fn an_answer_that_varies_by_other_fields_than_before_is_found_by_those() {
 
 #[tokio::test]
 async fn what_varies_by_a_field_that_the_gateway_sets_is_not_shared() {
-    let stage = stage("{}", minute("ann's").header("Cache-Control", "public").header("Vary", "X-User").then(minute("bob's"))).await;
+    let stage =
+        stage("{}", minute("ann's").header("Cache-Control", "public").header("Vary", "X-User").then(minute("bob's")))
+            .await;
     let ask = async |who: &str| stage.ask("/a", &[("x-login", who)]).await.expect(200);
     let first = ask("ann").await;
     assert!(told(&first).contains("detail=vary"), "{}", told(&first));

@@ -81,3 +81,17 @@ async fn a_sibling_that_is_older_than_its_file_or_no_file_is_not_used() {
     std::fs::create_dir(tree.path("app.js.br")).expect("made");
     assert_eq!(ask(&gateway, "/app.js", "zstd, br, gzip").await.expect(200).text(), "gzipped");
 }
+
+#[tokio::test]
+async fn several_parts_of_a_compressed_sibling_are_the_whole_for_what_is_between_them_is_not_compressed() {
+    let tree = Tree::new(&[("app.js", "let a = 'as it is';"), ("app.js.gz", "0123456789")]);
+    let gateway = tree.serve(", precompressed: [gz]").await;
+    let ask = |accepted: &'static str, range: &'static str| {
+        let request = gateway.request(Method::GET, "/app.js").header("Accept-Encoding", accepted);
+        request.header("Range", range).send()
+    };
+    let answer = ask("gzip", "bytes=0-1,4-5").await.expect(200);
+    assert_eq!((answer.header("content-encoding"), answer.text()), (Some("gzip"), "0123456789"));
+    assert_eq!(ask("gzip", "bytes=0-1").await.expect(206).text(), "01");
+    ask("identity", "bytes=0-1,4-5").await.expect(206);
+}

@@ -94,3 +94,45 @@ async fn a_client_that_leaves_ends_the_reading() {
     assert!(gateway.metric("tidegate_files_bytes_total", &[]).await < 1e9);
     gateway.get("/small").await.expect(200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_written_over_while_it_is_sent_cuts_the_connection() {
+    let tree = Tree::new(&[]);
+    tree.write("a.bin", pattern(LARGE));
+    let gateway = tree.serve("").await;
+    for range in [None, Some("bytes=1000-")] {
+        let mut client = gateway.connect().await;
+        let request = call(Method::GET, "/a.bin");
+        let request = range.iter().fold(request, |request, range| request.header("Range", *range));
+        client.begin(&request).await;
+        client.head().await;
+        // As long as before: its length tells nothing.
+        let mut file = File::options().write(true).open(tree.path("a.bin")).expect("open");
+        file.write_all(&vec![b'x'; LARGE]).expect("written");
+        drop(file);
+        let ended = loop {
+            match client.try_piece().await {
+                Ok(Some(_)) => {}
+                other => break other,
+            }
+        };
+        assert!(ended.is_err(), "half of one version and half of another: {range:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_replaced_or_loses_its_name_is_sent_to_its_end() {
+    let tree = Tree::new(&[]);
+    tree.write("a.bin", pattern(LARGE));
+    let gateway = tree.serve("").await;
+    let mut client = gateway.connect().await;
+    client.begin(&call(Method::GET, "/a.bin")).await;
+    client.head().await;
+    std::fs::remove_file(tree.path("a.bin")).expect("removed");
+    tree.write("a.bin", "another one");
+    let mut got = 0;
+    while let Some(piece) = client.piece().await {
+        got += piece.len();
+    }
+    assert_eq!(got, LARGE);
+}

@@ -114,3 +114,15 @@ async fn a_server_that_is_not_there_is_a_503_and_not_a_500() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_token_that_has_ended_before_it_came_is_a_failure_and_not_asked_for_again_at_once() {
+    let answer = json!({ "access_token": "t-1", "token_type": "Bearer", "expires_in": 1e-12 });
+    let world = World::new(says(answer), "timeout: 5s").await;
+    world.fetched("failed", 1).await;
+    for _ in 0..5 {
+        world.get().await.expect(503);
+    }
+    assert_eq!(world.asked(), 1);
+    assert!(world.standing().await["error"].as_str().expect("a text").contains("before it came"));
+}

@@ -61,8 +61,7 @@ impl Document {
         let unusable = |error: jsonschema::ReferencingError| ConfigError::at("", format!("can't be used: {error}"));
         let builder = Registry::new().draft(Draft::Draft202012).add(URI, document.clone()).map_err(unusable)?;
         let registry = builder.prepare().map_err(unusable)?;
-        let has_choices = schema::has_choices(&document);
-        let source = Source { document: &document, registry: &registry, has_choices };
+        let source = Source { document: &document, registry: &registry };
         let mut paths: HashMap<usize, Vec<PathItem>> = HashMap::new();
         for (path, item) in document.get("paths").and_then(Value::as_object).into_iter().flatten() {
             // Extensions (`x-…`) stand beside paths.

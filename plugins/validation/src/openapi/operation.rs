@@ -11,6 +11,7 @@ use super::{URI, escaped};
 use crate::body::{BodyRules, Check, MediaRange, Needed};
 use crate::parameter::{Form, Parameter, Parameters, Scalar};
 use crate::schema::{Schema, about};
+use crate::survey::Survey;
 
 /// How often one reference may lead to another.
 const LONGEST_CHAIN: usize = 16;
@@ -26,7 +27,6 @@ pub(crate) struct Operation {
 pub(super) struct Source<'s> {
     pub(super) document: &'s Value,
     pub(super) registry: &'s Registry<'s>,
-    pub(super) has_choices: bool,
 }
 
 impl<'s> Source<'s> {
@@ -53,7 +53,8 @@ impl<'s> Source<'s> {
     fn schema(&self, pointer: &str) -> Result<Schema, ConfigError> {
         // A URI has no braces, and paths in a document do.
         let fragment = percent_encoding::utf8_percent_encode(pointer, FRAGMENT).to_string();
-        Schema::at(&[URI, "#", &fragment].concat(), Draft::Draft202012, self.registry, self.has_choices)
+        let survey = Survey::of(self.document, pointer);
+        Schema::at(&[URI, "#", &fragment].concat(), Draft::Draft202012, self.registry, survey)
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) struct Template(Vec<Segment>);
 enum Segment {
     /// Decoded.
     Fixed(Box<str>),
-    /// A parameter, with fixed text before and after it.
+    /// A parameter, with fixed text before and after it, decoded.
     Param { before: Box<str>, name: Box<str>, after: Box<str> },
 }
 
@@ -56,7 +56,7 @@ impl Template {
                     same.then_some(())?;
                 }
                 Segment::Param { before, name, after } => {
-                    let text = theirs.strip_prefix(&**before)?.strip_suffix(&**after)?;
+                    let text = without_end(without_start(theirs, before)?, after)?;
                     captured.push((&**name, text));
                 }
             }
@@ -68,17 +68,49 @@ impl Template {
 
 impl Segment {
     fn parse(text: &str) -> Result<Self, ConfigError> {
-        let Some((before, rest)) = text.split_once('{') else {
-            let fixed = percent_decode_str(text).decode_utf8().map_err(|_| ConfigError::at("", "not a path"))?;
-            return Ok(Self::Fixed(fixed.as_ref().into()));
+        let decoded = |text| -> Result<Box<str>, ConfigError> {
+            let text = percent_decode_str(text).decode_utf8().map_err(|_| ConfigError::at("", "not a path"))?;
+            Ok(text.as_ref().into())
         };
+        let Some((before, rest)) = text.split_once('{') else { return decoded(text).map(Self::Fixed) };
         let (name, after) = rest.split_once('}').unwrap_or_default();
         if name.is_empty() || after.contains(['{', '}']) || before.contains('}') {
             let error = ConfigError::at("", "can't read the template: a segment has one parameter at most");
             return Err(error.help("write it like /users/{id}"));
         }
-        Ok(Self::Param { before: before.into(), name: name.into(), after: after.into() })
+        Ok(Self::Param { before: decoded(before)?, name: name.into(), after: decoded(after)? })
     }
+}
+
+/// What follows a fixed text, however that is encoded: for who reads the path after us, `%3A` is a colon.
+fn without_start<'p>(text: &'p str, fixed: &str) -> Option<&'p str> {
+    let left = fixed.bytes().try_fold(text.as_bytes(), |left, byte| {
+        let (first, after) = match left {
+            [b'%', high, low, after @ ..] => (hex(*high, *low)?, after),
+            [first, after @ ..] => (*first, after),
+            [] => return None,
+        };
+        (first == byte).then_some(after)
+    })?;
+    text.get(text.len() - left.len()..)
+}
+
+/// What comes before a fixed text, likewise.
+fn without_end<'p>(text: &'p str, fixed: &str) -> Option<&'p str> {
+    let left = fixed.bytes().rev().try_fold(text.as_bytes(), |left, byte| {
+        let (before, last) = match left {
+            [before @ .., b'%', high, low] => (before, hex(*high, *low)?),
+            [before @ .., last] => (before, *last),
+            [] => return None,
+        };
+        (last == byte).then_some(before)
+    })?;
+    text.get(..left.len())
+}
+
+fn hex(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(high)? << 4 | digit(low)?)
 }
 
 #[cfg(test)]
@@ -102,6 +134,10 @@ mod tests {
         assert_eq!(captures("/f/{name}.json", "/f/.json"), None);
         assert_eq!(captures("/users/{id}", "/users/"), None);
         assert_eq!(captures("/a b", "/a%20b"), Some(Vec::new()));
+        assert_eq!(captures("/o/{id}:cancel", "/o/7%3Ac%61ncel"), Some(vec![pair("id", "7")]));
+        assert_eq!(captures("/o/{id}:cancel", "/o/7:cancels"), None);
+        assert_eq!(captures("/o/v%C3%A4{id}", "/o/%76%c3%a47%3a"), Some(vec![pair("id", "7%3a")]));
+        assert_eq!(captures("/o/a{id}", "/o/%2"), None);
         assert_eq!(captures("/", "/"), Some(Vec::new()));
         for bad in ["/{a}{b}", "/{a", "/a}", "/{}", "/{a}}"] {
             assert_eq!(Template::parse(bad).is_err(), bad != "/a}", "{bad}");

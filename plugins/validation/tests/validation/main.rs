@@ -1,6 +1,7 @@
 //! YAML in, HTTP out.
 
 mod bodies;
+mod bypass;
 mod config;
 mod openapi;
 mod parameters;

@@ -47,7 +47,7 @@ components:
       additionalProperties: false
 "##;
 
-async fn with(document: &str, terms: &str) -> (NamedTempFile, Upstream, TestGateway) {
+pub(crate) async fn with(document: &str, terms: &str) -> (NamedTempFile, Upstream, TestGateway) {
     let file = NamedTempFile::with_suffix(".yaml").expect("a file");
     std::fs::write(file.path(), document).expect("written");
     let (upstream, gateway) = guarded(&format!("{{ openapi: {{ file: {:?} {terms} }} }}", file.path())).await;

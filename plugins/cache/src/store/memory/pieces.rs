@@ -10,7 +10,7 @@ const AT_A_TIME: usize = 64 << 10;
 
 /// The same for the client of the request that writes, once the body passes: Pingora comes by for it much less often than
 /// with something new to write.
-const OWN_AT_A_TIME: usize = 1 << 20;
+const OWN_AT_A_TIME: usize = 4 << 20;
 
 /// Smaller pieces are put together.
 const SMALL: usize = 16 << 10;
@@ -103,7 +103,7 @@ impl Pieces {
 
     /// Another reader, if it can have it from the beginning.
     pub(super) fn reader(&mut self, own: bool) -> Option<usize> {
-        (!self.passes).then(|| self.readers.add(Place { at: 0, own }))
+        (!self.passes).then(|| self.readers.add(Place { at: 0, own, waits: false }))
     }
 
     pub(super) fn append(&mut self, data: &[u8]) {
@@ -183,6 +183,7 @@ impl Pieces {
             place.at = piece.end();
             piece.wanted = piece.wanted.saturating_sub(1);
         }
+        place.waits = parts.bytes == 0;
         if parts.bytes == 0 {
             return Taken::None;
         }
@@ -212,6 +213,11 @@ impl Pieces {
             Some(own) if own.at < first => Some(Behind::Own { held: self.held, had: own.at }),
             _ => Some(Behind::Others),
         }
+    }
+
+    /// Whether the client of the request that writes has not yet asked for more than it has had.
+    pub(super) fn own_is_busy(&self) -> bool {
+        self.readers.iter().any(|place| place.own && !place.waits)
     }
 
     /// Sends away those that are the furthest behind.
@@ -260,6 +266,8 @@ struct Place {
     /// So many bytes it has had.
     at: u64,
     own: bool,
+    /// It has asked for more than there was.
+    waits: bool,
 }
 
 impl Readers {
