@@ -99,7 +99,7 @@ pub(crate) fn warnings(config: &Config) -> ConfigErrors {
         found.extend(crate::jwt::warnings(jwt).under(&ConfigPath::from("providers").index(index).key("jwt")));
     }
     let service = config.service.as_ref().map(|service| crate::service::warnings(service).under(&"service".into()));
-    found.extend(service.unwrap_or_else(ConfigErrors::new));
+    found.extend(service.unwrap_or_default());
     found
 }
 

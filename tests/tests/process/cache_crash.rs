@@ -126,6 +126,5 @@ async fn no_answer_is_wrong_after_the_program_was_killed_while_it_wrote_to_the_d
         hits += round(number, &folder, &upstream).await;
     }
     // It is not that nothing was there.
-    eprintln!("{hits} answers were found again");
     assert!(hits > FEWEST, "only {hits} answers were found again");
 }

@@ -50,7 +50,11 @@ impl StoreMetrics {
         let why = &["zone", "why"];
         Ok(Self {
             objects: metrics.gauge("tidegate_cache_memory_objects", "Whole answers in memory", zone)?,
-            bytes: metrics.gauge("tidegate_cache_memory_bytes", "Memory that answers take, with all about them", zone)?,
+            bytes: metrics.gauge(
+                "tidegate_cache_memory_bytes",
+                "Memory that answers take, with all about them",
+                zone,
+            )?,
             evictions: metrics.counter(
                 "tidegate_cache_memory_evictions_total",
                 "Answers that left memory, by why: space, replaced, removed, cleared",

@@ -17,21 +17,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use siphasher::sip128::SipHasher13;
 use serde::Serialize;
+use siphasher::sip128::SipHasher13;
 use smallvec::SmallVec;
 use tidegate_core::cache::engine::{CacheLock, HashBinary, Predictor};
 use tidegate_core::cache::{CacheKey, Zone};
 use tidegate_core::{Bytes, Clock};
 
+pub(crate) use self::disk::Disk;
+use self::disk::DiskHit;
 pub(crate) use self::head::Head;
 pub(crate) use self::hit::Hit;
 pub(crate) use self::memory::OVERHEAD;
+use self::memory::Said;
 pub(crate) use self::metrics::{StoreMetrics, ZoneMetrics};
 pub(crate) use self::slot::Slot;
-pub(crate) use self::disk::Disk;
-use self::disk::DiskHit;
-use self::memory::Said;
 use self::tier::Tier;
 use self::write::Writer;
 use crate::admit::Refused;

@@ -194,7 +194,8 @@ async fn ranges_of_a_whole_body_are_sought_and_those_of_an_unfinished_one_are_no
     Box::new(writer).finish().await.expect("stored");
     let mut hit = store.look_up(&slot(&key), key.as_bytes()).await.expect("there");
     assert!(hit.can_seek());
-    for (start, end) in [(0, None), (65_535, Some(65_537)), (199_999, Some(300_000)), (10, Some(150_000)), (0, Some(1))] {
+    for (start, end) in [(0, None), (65_535, Some(65_537)), (199_999, Some(300_000)), (10, Some(150_000)), (0, Some(1))]
+    {
         hit.seek(start, end).expect("inside");
         let mut part = Vec::new();
         while let Some(piece) = hit.read_body().await.expect("read") {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use http::Method;
 use tidegate_cache::Cache;
 use tidegate_testkit::{
-    Client, Script, TestGateway, Upstream, call, gate, gateway, manual_clock, pattern, upstream, wait_until_async, within,
+    Client, Script, TestGateway, Upstream, call, gate, gateway, manual_clock, pattern, upstream, wait_until_async,
+    within,
 };
 use tokio::task::JoinSet;
 
@@ -115,7 +116,10 @@ async fn an_upstream_that_stops_midway_is_an_error_for_all_readers_and_nothing_i
         let Story { gateway, app } = story;
         app.stop().await;
         for client in [&mut first, &mut second] {
-            let rest = async { while client.try_piece().await?.is_some() {} Ok::<(), std::io::Error>(()) };
+            let rest = async {
+                while client.try_piece().await?.is_some() {}
+                Ok::<(), std::io::Error>(())
+            };
             assert!(within("the end", rest).await.is_err(), "a part must not look like the whole");
         }
         let stats = gateway.admin("/cache/zones").await.json()["zones"]["main"].clone();
@@ -129,7 +133,10 @@ async fn a_body_that_is_known_to_be_too_long_goes_through_and_is_not_stored() {
     let story = Story::new(SMALL, Script::generated(3_000_000)).await;
     for _ in 0..2 {
         let download = story.client().await.download(call(Method::GET, "/a")).await;
-        assert_eq!((download.answer.status, download.check.length(), download.check.is_intact()), (200, 3_000_000, true));
+        assert_eq!(
+            (download.answer.status, download.check.length(), download.check.is_intact()),
+            (200, 3_000_000, true)
+        );
     }
     assert_eq!(story.asked(), 2);
     story.until_empty().await;

@@ -91,7 +91,7 @@ async fn several_parts_of_a_compressed_sibling_are_the_whole_for_what_is_between
         request.header("Range", range).send()
     };
     let answer = ask("gzip", "bytes=0-1,4-5").await.expect(200);
-    assert_eq!((answer.header("content-encoding"), answer.text()), (Some("gzip"), "0123456789"));
+    assert_eq!((answer.header("content-encoding"), answer.text().as_str()), (Some("gzip"), "0123456789"));
     assert_eq!(ask("gzip", "bytes=0-1").await.expect(206).text(), "01");
     ask("identity", "bytes=0-1,4-5").await.expect(206);
 }

@@ -3,9 +3,9 @@
 //! Mostly it is kept: whoever comes later reads it from its beginning, and when it is whole it is stored. One that turns out
 //! too long to be stored passes: nobody new finds it, what all its readers have had is dropped, and its writer waits for them.
 
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;

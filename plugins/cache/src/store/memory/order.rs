@@ -251,7 +251,9 @@ struct Window {
 
 impl Window {
     fn push(&mut self, entry: Arc<Entry>) {
-        entry.place.store(self.passed.wrapping_add(self.entries.len()) & (IN_WINDOW - 1) | IN_WINDOW, Ordering::Relaxed);
+        entry
+            .place
+            .store(self.passed.wrapping_add(self.entries.len()) & (IN_WINDOW - 1) | IN_WINDOW, Ordering::Relaxed);
         self.bytes += entry.bytes();
         self.len += 1;
         self.entries.push_back(Some(entry));
