@@ -51,7 +51,7 @@ impl Memory {
         let head = Arc::new(Head::of(&CacheMeta::new(now + Duration::from_secs(3600), now, 0, 0, head)));
         let memory = self.0.memory();
         let flight = memory.begin(Slot { key: key.hash(), variant: None }, key.as_bytes(), head);
-        const PIECE: [u8; 32 << 10] = [b'x'; 32 << 10];
+        static PIECE: [u8; 32 << 10] = [b'x'; 32 << 10];
         let mut left = length;
         while left > 0 {
             let piece = &PIECE[..left.min(PIECE.len())];

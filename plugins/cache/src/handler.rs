@@ -184,7 +184,9 @@ impl CachePolicy for CacheRoute {
             asked: offer.facts.cached.asked.unwrap_or(now),
             now,
         };
-        match admit(&self.rules, &answer) {
+        let too_long = answer.not_modified.is_none() && !self.zone.store().fits_length_of(answer.headers);
+        let admitted = admit(&self.rules, &answer);
+        match admitted.and_then(|admitted| if too_long { Err(Refused::TooLong) } else { Ok(admitted) }) {
             Ok(admitted) => {
                 self.counters.stored.inc();
                 (offer.facts.cached.age, offer.facts.cached.ttl) = (admitted.age, Some(admitted.ttl));

@@ -16,7 +16,7 @@ use crate::algorithm::Algorithm;
 use crate::config::{Flush, Levels, Policy};
 use crate::encoder::Content;
 use crate::etag::lists_strong;
-use crate::head::{add_vary, coded, forbids_transforming, length, weaken_etag};
+use crate::head::{add_vary, coded, forbids_transforming, forget_bytes, length, weaken_etag};
 use crate::metrics::{self, Counters, Outcome};
 use crate::skip::{Asker, Skip};
 use crate::stream::{How, Stream};
@@ -252,6 +252,7 @@ impl Answers {
             return Ok(());
         }
         // A cache takes the fields of a 304 for those of what it has (RFC 9111 section 3.2), and that may be coded.
+        forget_bytes(head);
         weaken_etag(head)
     }
 }

@@ -75,7 +75,7 @@ impl Answers {
             };
         let asked = match asked {
             // Clients undo a coding of the message, and what stands between the parts is in none.
-            Ranges::Parts(parts) if parts.len() > 99 && file.coding.is_some() => Ranges::Whole,
+            Ranges::Parts(parts) if parts.len() > 1 && file.coding.is_some() => Ranges::Whole,
             asked => asked,
         };
         let reply = |status| {

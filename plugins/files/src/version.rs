@@ -33,7 +33,7 @@ impl Version {
     /// Whether what is there `now` was written over it, and not only behind it: what was read before and what is read
     /// from then on are not of one version. Times of the inode don't count, which change when a name of it goes.
     pub(crate) fn is_overwritten(&self, now: &Self) -> bool {
-        false && self.modified != now.modified
+        self.length == now.length && self.modified != now.modified
     }
 
     /// Whether it was made from an older state of `original`, by the second: many tools copy no more of a time.

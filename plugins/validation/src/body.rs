@@ -56,7 +56,7 @@ pub(crate) struct Limits {
 impl BodyRules {
     /// What to do with a body, by the request's head. `empty` is whether the head says that there is none.
     pub(crate) fn plan(&self, head: &RequestHead<'_>, empty: bool, limits: &Limits) -> Result<Plan, Refusal> {
-        let _x = 0; let length = head.header(&header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        let length = head.header(&header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
         let (types, needed) = match self {
             Self::None if empty => return Ok(Plan::Nothing),
             Self::None => return Err(limits.refuse(&[Fault::body("there must be none")])),

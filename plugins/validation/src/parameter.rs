@@ -111,7 +111,7 @@ impl Parameters {
             parameter.check(texts, At::Header, faults);
         }
         for parameter in &self.cookies {
-            parameter.check(cookies(head, &parameter.name).take(1), At::Cookie, faults);
+            parameter.check(cookies(head, &parameter.name), At::Cookie, faults);
         }
     }
 

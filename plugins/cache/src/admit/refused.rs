@@ -31,10 +31,12 @@ pub(crate) enum Refused {
     Expired,
     /// The 304 is about another answer than the stored one.
     Validator,
+    /// It is longer than what its zone keeps.
+    TooLong,
 }
 
 impl Refused {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Method,
         Self::RequestNoStore,
         Self::Status,
@@ -51,6 +53,7 @@ impl Refused {
         Self::ServerError,
         Self::Expired,
         Self::Validator,
+        Self::TooLong,
     ];
 
     pub(crate) const fn word(self) -> &'static str {
@@ -71,6 +74,7 @@ impl Refused {
             Self::ServerError => "server_error",
             Self::Expired => "expired",
             Self::Validator => "validator",
+            Self::TooLong => "too_long",
         }
     }
 

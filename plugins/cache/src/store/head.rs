@@ -60,7 +60,7 @@ impl Head {
 
     /// How long the body is, if the head says so.
     pub(crate) fn length(&self) -> Option<u64> {
-        self.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+        length(&self.headers)
     }
 
     /// How much memory it takes.
@@ -69,10 +69,15 @@ impl Head {
         let places = (self.headers.keys_len() * 4 / 3 + 1).next_power_of_two().max(8);
         let table = places * 4 + places / 4 * 3 * BUCKET;
         let more = (self.headers.len() - self.headers.keys_len()).next_power_of_two() * MORE;
-        let names: usize = self.headers.keys().map(|name| name_bytes(name)).sum();
+        let names: usize = self.headers.keys().map(name_bytes).sum();
         let values: usize = self.headers.values().map(HeaderValue::len).sum();
         size_of::<Self>() + table + more + names + values + SHARED
     }
+}
+
+/// How long the body is, if these say so.
+pub(super) fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// One field in the table of `http`.

@@ -22,7 +22,7 @@ use siphasher::sip128::SipHasher13;
 use smallvec::SmallVec;
 use tidegate_core::cache::engine::{CacheLock, HashBinary, Predictor};
 use tidegate_core::cache::{CacheKey, Zone};
-use tidegate_core::{Bytes, Clock};
+use tidegate_core::{Bytes, Clock, HeaderMap};
 
 pub(crate) use self::disk::Disk;
 use self::disk::DiskHit;
@@ -142,11 +142,11 @@ impl Store {
             return Some(hit);
         }
         let found = disk.find(slot, key).await?;
-        Some(self.from_disk(slot, key, found))
+        Some(self.found_on_disk(slot, key, found))
     }
 
     /// What is short enough is in memory from now on.
-    fn from_disk(&self, slot: &Slot, key: &[u8], found: DiskHit) -> Hit {
+    fn found_on_disk(&self, slot: &Slot, key: &[u8], found: DiskHit) -> Hit {
         if let Some(body) = found.whole().filter(|_| found.len() <= self.memory.limits().max_object) {
             let said = Said::new(found.head().clone());
             said.notes.kept.store(true, Ordering::Relaxed);
@@ -215,12 +215,18 @@ impl Store {
         length <= self.memory.limits().max_object.max(self.tier.max_object())
     }
 
+    /// The same of a body with this head, as far as that says.
+    pub(crate) fn fits_length_of(&self, headers: &HeaderMap) -> bool {
+        head::length(headers).is_none_or(|length| self.fits(length))
+    }
+
     /// Other limits from now on. What is too much goes.
     pub(crate) fn resize(&self, limits: Limits) {
         self.memory.resize(limits);
     }
 
     /// Forgets everything in memory.
+    #[cfg(test)]
     pub(crate) fn clear(&self) {
         self.memory.clear();
     }

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use tidegate_core::Bytes;
 
-use super::disk::{Disk, DiskWrite, Follow};
+use super::disk::{Disk, DiskWrite, Way};
 use super::hit::Hit;
 use super::memory::Said;
 use super::{Notes, Slot};
@@ -33,7 +33,7 @@ pub(super) struct DiskFlight {
     slot: Slot,
     key: Box<[u8]>,
     said: Arc<Said>,
-    follow: Follow,
+    way: Way,
 }
 
 impl Tier {
@@ -44,6 +44,7 @@ impl Tier {
     /// Another disk from now on, or the same with other limits.
     pub(super) fn set(&self, disk: Option<Arc<Disk>>, max_object: u64) {
         self.max_object.store(if disk.is_some() { max_object } else { 0 }, Ordering::Relaxed);
+        disk.iter().for_each(Disk::fit);
         self.disk.store(disk);
     }
 
@@ -58,7 +59,8 @@ impl Tier {
         if notes.kept.load(Ordering::Relaxed) || self.max_object() == 0 {
             return;
         }
-        if let Some(disk) = self.disk().filter(|_| !notes.kept.swap(true, Ordering::Relaxed)) {
+        let disk = self.disk().filter(|disk| !disk.is_busy() && !notes.kept.swap(true, Ordering::Relaxed));
+        if let Some(disk) = disk {
             disk.keep(slot, key, head, body.iter().cloned().collect());
         }
     }
@@ -67,7 +69,7 @@ impl Tier {
     pub(super) fn flight(&self, slot: &Slot, key: &[u8]) -> Option<Hit> {
         let flights = self.flights.lock();
         let flight = flights.iter().rfind(|flight| flight.slot == *slot && *flight.key == *key)?;
-        Some(Hit::followed(flight.said.clone(), key, flight.follow.clone()))
+        flight.way.follow().map(|follow| Hit::followed(flight.said.clone(), key, follow))
     }
 
     /// Begins to write what gets too long for memory, with what there is of it.

@@ -321,3 +321,34 @@ async fn a_configuration_that_is_loaded_again_keeps_what_is_stored() {
     }
     assert_eq!(story.asked(), 2);
 }
+
+#[tokio::test]
+async fn what_was_made_invalid_does_not_come_back_with_a_restart() {
+    let story = Story::new().await;
+    let gateway = story.start().await;
+    get_twice(&gateway, "/a", 1).await;
+    get(&gateway, "/long").await;
+    until_on_disk(&gateway, 2).await;
+    for path in ["/a", "/long"] {
+        ask(&gateway, Method::DELETE, path).send().await;
+    }
+    let gateway = story.restart(gateway).await;
+    for path in ["/a", "/long"] {
+        assert!(!is_hit(&get(&gateway, path).await), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_answer_takes_the_place_of_the_one_on_the_disk() {
+    let story = Story::new().await;
+    let gateway = story.start().await;
+    get_twice(&gateway, "/a", 1).await;
+    let newer = Script::reply("a newer answer").header("Cache-Control", "max-age=60");
+    story.upstream.set("/a", newer);
+    story.clock.advance(Duration::from_secs(100));
+    assert_eq!(get(&gateway, "/a").await.text(), "a newer answer");
+    // It was asked for once: the older one must not be there in its place.
+    let gateway = story.restart(gateway).await;
+    let answer = get(&gateway, "/a").await;
+    assert!(!is_hit(&answer) && answer.text() == "a newer answer");
+}

@@ -139,6 +139,8 @@ async fn a_body_that_is_known_to_be_too_long_goes_through_and_is_not_stored() {
         );
     }
     assert_eq!(story.asked(), 2);
+    let refused = story.gateway.metric("tidegate_cache_refused_total", &[("why", "too_long")]).await;
+    assert!(refused >= 1.0, "{refused}");
     story.until_empty().await;
 }
 

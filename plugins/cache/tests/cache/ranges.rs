@@ -103,3 +103,15 @@ async fn a_part_that_the_upstream_sends_by_itself_is_not_stored() {
         assert!(!is_hit(&stage.get("/a").await.expect(206)));
     }
 }
+
+#[tokio::test]
+async fn a_part_of_what_is_not_stored_is_that_part_or_the_whole() {
+    for http in Http::BOTH {
+        let stage = stage("{}", Script::reply("0123456789").header("Cache-Control", "no-store")).await;
+        for _ in 0..3 {
+            let request = stage.gateway.request(Method::GET, "/a").by(http).header("range", "bytes=2-3");
+            let answer = request.send().await;
+            assert!(matches!((answer.status, &*answer.text()), (206, "23") | (200, "0123456789")), "{answer:?}");
+        }
+    }
+}

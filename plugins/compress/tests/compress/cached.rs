@@ -152,26 +152,6 @@ async fn revalidation_keeps_the_stored_coding_and_its_weak_tag() {
 }
 
 #[tokio::test]
-async fn what_a_304_says_of_the_bytes_as_they_were_is_not_said_of_a_stored_coding() {
-    const OF_THE_BYTES: [&str; 5] = ["repr-digest", "content-digest", "digest", "content-md5", "accept-ranges"];
-    let say = |script: Script| OF_THE_BYTES.iter().fold(script, |script, name| script.header(*name, "x"));
-    for tagged in [true, false] {
-        let tag = |script: Script| if tagged { script.header("ETag", "\"v1\"") } else { script };
-        let dated = |script: Script| script.header("Last-Modified", "Sat, 21 Nov 2020 12:00:00 GMT");
-        let first = say(tag(dated(json())));
-        let app = answering(first.then(say(tag(dated(Script::status(304)))))).await;
-        let gateway = cached(&app).await;
-        for fields in [&[][..], &[("X-Old", "1")], &[]] {
-            let answer = ask(&gateway, "br", fields).await.expect(200);
-            let said: Vec<_> = OF_THE_BYTES.iter().filter(|name| answer.header(name).is_some()).collect();
-            assert!(said.is_empty(), "{said:?} {fields:?} {tagged}");
-            assert_eq!(decoded(&answer), text(10_000), "{fields:?}");
-        }
-        assert_eq!(app.requests().len(), 2);
-    }
-}
-
-#[tokio::test]
 async fn pieces_that_were_held_back_leave_no_hole_in_what_is_stored() {
     let chunks: Vec<_> = text(200_000).chunks(50).map(tidegate_core::Bytes::copy_from_slice).collect();
     let app = answering(Script::chunks(chunks).header("Content-Type", "text/html")).await;

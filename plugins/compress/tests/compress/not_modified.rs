@@ -32,6 +32,28 @@ async fn a_304_has_the_tag_in_the_form_that_the_answer_had() {
     assert_eq!(by_date.header("etag"), Some("W/\"v1\""));
 }
 
+/// Whoever gets it, a cache or a client, takes its fields for those of what they have (RFC 9111 section 3.2).
+#[tokio::test]
+async fn a_304_about_what_may_be_coded_says_nothing_of_the_bytes_as_they_were() {
+    const OF_THE_BYTES: [&str; 5] = ["repr-digest", "content-digest", "digest", "content-md5", "accept-ranges"];
+    let fresh = |script| OF_THE_BYTES.iter().fold(script, |script: Script, name| script.header(*name, "x"));
+    let said = |answer: &Answer| OF_THE_BYTES.iter().filter(|name| answer.header(name).is_some()).count();
+    for tagged in [true, false] {
+        let script = fresh(Script::status(304));
+        let app = answering(if tagged { script.header("ETag", "\"v1\"") } else { script }).await;
+        let gateway = before(&app, "{}").await;
+        let date = ("If-Modified-Since", "Sat, 21 Nov 2026 12:00:00 GMT");
+        for (field, value) in [("If-None-Match", "W/\"v1\""), date] {
+            assert_eq!(said(&ask(&gateway, "br", field, value).await.expect(304)), 0, "{field} {tagged}");
+            assert_eq!(said(&ask(&gateway, "identity", field, value).await.expect(304)), 5, "{field} {tagged}");
+        }
+        if tagged {
+            let strong = ask(&gateway, "br", "If-None-Match", "\"v1\"").await.expect(304);
+            assert_eq!(said(&strong), 5, "it has the bytes as they were");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_304_that_says_it_is_about_a_picture_is_left_alone() {
     let fresh = Script::status(304).header("ETag", "\"v1\"").header("Content-Type", "image/png");

@@ -56,7 +56,7 @@ impl Template {
                     same.then_some(())?;
                 }
                 Segment::Param { before, name, after } => {
-                    let text = theirs.strip_prefix(&**before)?.strip_suffix(&**after)?;
+                    let text = without_end(without_start(theirs, before)?, after)?;
                     captured.push((&**name, text));
                 }
             }

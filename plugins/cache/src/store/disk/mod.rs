@@ -27,6 +27,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
@@ -34,7 +35,7 @@ use smallvec::SmallVec;
 use tidegate_core::{Bytes, Clock};
 
 pub(crate) use self::hit::DiskHit;
-pub(crate) use self::write::{DiskWrite, Follow};
+pub(crate) use self::write::{DiskWrite, Follow, Way};
 
 use self::file::Entry;
 use self::metrics::{DiskMetrics, Lost};
@@ -106,7 +107,12 @@ impl Disk {
 
     /// Begins to store an answer. It never fails at once: one that is lost takes no more, and its end says so.
     pub(crate) fn begin(self: &Arc<Self>, slot: &Slot, key: &[u8], head: &Head) -> DiskWrite {
-        DiskWrite::begin(self, self.id(slot), stored_key(slot, key), head::encode(head))
+        DiskWrite::begin(self, self.id(slot), stored_key(slot, key), head)
+    }
+
+    /// Whether it has enough to do: what can wait should.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.place.pool.hangs() || self.place.waiting.load(Ordering::Relaxed) > write::WAITING_IN_ALL / 2
     }
 
     /// Stores a whole answer some time later, unless the disk can't keep up.

@@ -49,15 +49,14 @@ impl Disk {
             bad_reads: Quiet::default(),
             bad_writes: Quiet::default(),
         });
-        match is_new {
-            true => scan::start(&disk),
-            false => disk.fit(),
+        if is_new {
+            scan::start(&disk);
         }
         Ok(disk)
     }
 
-    /// It may be smaller than it was.
-    fn fit(self: &Arc<Self>) {
+    /// Its limits are in force from now on: it may have to be smaller than it was.
+    pub(crate) fn fit(self: &Arc<Self>) {
         let disk = self.clone();
         self.place.pool.surely(move || {
             disk.make_room();

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -22,12 +22,13 @@ use super::file::{BLOCK, Start};
 use super::metrics::Lost;
 use super::seal::Seal;
 use super::turns::Turn;
-use super::{Disk, Id};
+use super::{Disk, Id, head};
+use crate::store::Head;
 
 /// How much of one answer may wait in memory to be written.
 const WAITING: usize = 8 << 20;
 /// How much of all answers may.
-const WAITING_IN_ALL: u64 = 64 << 20;
+pub(super) const WAITING_IN_ALL: u64 = 64 << 20;
 /// How long one answer in all is held up by a disk that is slower than it, before the disk does without it.
 const PATIENCE: Duration = Duration::from_millis(250);
 
@@ -38,6 +39,19 @@ pub(crate) struct DiskWrite {
     /// One for this and each of those who read it meanwhile.
     followed: Arc<()>,
     ended: bool,
+}
+
+/// How others come to read what is being written, for as long as it is.
+pub(crate) struct Way {
+    writing: Arc<Writing>,
+    followed: Weak<()>,
+}
+
+impl Way {
+    /// One who reads it, from wherever it likes. `None`: it is stored by now, or lost.
+    pub(crate) fn follow(&self) -> Option<Follow> {
+        self.followed.upgrade().map(|followed| Follow::new(self.writing.clone(), followed))
+    }
 }
 
 /// What the one who writes, those who read it meanwhile, and the thread that does the work have in common.
@@ -85,7 +99,9 @@ enum Pushed {
 }
 
 impl DiskWrite {
-    pub(super) fn begin(disk: &Arc<Disk>, id: Id, key: Vec<u8>, head: Vec<u8>) -> Self {
+    pub(super) fn begin(disk: &Arc<Disk>, id: Id, key: Vec<u8>, head: &Head) -> Self {
+        let turn = disk.place.turns.begin(id, head.asked);
+        let head = head::encode(head);
         let permit = disk.place.files.clone().try_acquire_owned().ok();
         let begun = Start::new(&key, &head, &disk.keys);
         let lost = match (&begun, &permit) {
@@ -97,7 +113,7 @@ impl DiskWrite {
         let writing = Arc::new(Writing {
             disk: disk.clone(),
             id,
-            turn: disk.place.turns.begin(id),
+            turn,
             seal: start.seal(&disk.keys).unwrap_or_else(|_| Seal::none()),
             start,
             key,
@@ -118,9 +134,9 @@ impl DiskWrite {
         matches!(self.writing.unwritten.lock().outcome, Some(Err(_)))
     }
 
-    /// Somebody who reads what is being written. As long as there is one, a slow disk slows the answer down.
-    pub(crate) fn follow(&self) -> Follow {
-        Follow::new(self.writing.clone(), self.followed.clone())
+    /// How others come to read what is being written. As long as somebody does, a slow disk slows the answer down.
+    pub(crate) fn way(&self) -> Way {
+        Way { writing: self.writing.clone(), followed: Arc::downgrade(&self.followed) }
     }
 
     /// Takes the next piece. Waits a moment when the disk is slower than the answer, then does without the disk.

@@ -167,7 +167,7 @@ const PLACES: usize = 84 + 12 + 24;
 
 fn bytes(key: &[u8], head: &Head, body: &[Bytes]) -> usize {
     // One piece is inside the entry; what is shared keeps a count beside it.
-    let pieces = if body.len() > 1 { body.len() * size_of::<Bytes>() } else { 0 };
+    let pieces = if body.len() > 1 { size_of_val(body) } else { 0 };
     let counts = body.len() * 24;
     let lengths: usize = body.iter().map(Bytes::len).sum();
     OVERHEAD + key.len() + head.bytes() + COUNTS + pieces + counts + lengths

@@ -100,16 +100,17 @@ impl Memory {
         flight
     }
 
-    /// More of what is being written. What gets too long is not kept from now on.
-    pub(crate) fn append(&self, flight: &Arc<Flight>, data: &[u8]) {
+    /// More of what is being written. What gets too long is not kept from now on; whether it just did.
+    pub(crate) fn append(&self, flight: &Arc<Flight>, data: &[u8]) -> bool {
         flight.append(data);
-        if self.outgrows(flight, 0) && flight.pass() {
-            self.metrics.too_long.inc();
+        let passes = self.outgrows(flight, 0) && flight.pass();
+        if passes {
             self.table.unlist(flight);
         }
         if self.writing.load(Ordering::Relaxed) > self.limits().memory / SET_ASIDE {
             self.settle(&mut self.order.lock());
         }
+        passes
     }
 
     /// Whether it is too long to be kept with so many bytes more.

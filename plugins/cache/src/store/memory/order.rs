@@ -157,7 +157,7 @@ impl Order {
     /// Lets it in, if it is worth more than those that have to go for it.
     fn admit(&mut self, entry: Arc<Entry>, room: u64, now: u64, leaves: &mut Vec<Leaves>) {
         let worth = self.worth(&entry, now);
-        let mut may_go = self.fits(entry.bytes(), room).then_some(MOST_VICTIMS).unwrap_or(0);
+        let mut may_go = if self.fits(entry.bytes(), room) { MOST_VICTIMS } else { 0 };
         while self.main_bytes + entry.bytes() > room {
             let victim = self.worst(now).filter(|(_, least)| *least < worth && may_go > 0);
             let Some((place, _)) = victim else {

@@ -46,6 +46,10 @@ impl Piece {
 }
 
 /// What a reader has got.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once, and a box would be an allocation for each piece"
+)]
 pub(super) enum Taken {
     Some(Parts),
     /// There is nothing.

@@ -83,10 +83,6 @@ impl Sketch {
             *word = *word >> 1 & 0x7777_7777_7777_7777;
         }
     }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::new();
-    }
 }
 
 /// How many words grow old at once.

@@ -72,7 +72,7 @@ async fn an_answer_is_read_while_it_is_written() {
         let body = a_body(2_000_000);
         let mut write = disk.begin(&slot(1), &key(1), &a_head());
         write.write(body.slice(..100)).await;
-        let (mut early, mut late) = (write.follow(), write.follow());
+        let (mut early, mut late) = (write.way().follow().expect("a reader"), write.way().follow().expect("a reader"));
         assert_eq!(early.read(0, 1000).await.expect("what is there"), body[..100]);
         let reading = tokio::spawn(async move {
             let mut all = Vec::new();
@@ -100,7 +100,7 @@ async fn an_answer_that_does_not_come_whole_leaves_nothing() {
     let disk = zone.open().await;
     let mut write = disk.begin(&slot(1), &key(1), &a_head());
     write.write(a_body(1_000_000)).await;
-    let mut follow = write.follow();
+    let mut follow = write.way().follow().expect("a reader");
     until("some is written", || !zone.leftovers().is_empty()).await;
     drop(write);
     assert!(follow.read(999_999, 10).await.is_err());
@@ -207,6 +207,7 @@ async fn a_folder_that_may_hold_less_than_before_shrinks() {
     zone.config.size = ByteSize::mib(2);
     // While it is open, as when the configuration is loaded again.
     let second = zone.open_at_once();
+    second.fit();
     until("it fits", || second.place.taken() <= 2 << 20).await;
     drop(second);
     zone.config.size = ByteSize::mib(1);
