@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use tidegate_core::Cx;
@@ -83,10 +83,23 @@ pub(crate) fn head(session: &mut Session, exchange: &mut Exchange, head: &Reques
         pool.count_mirror(Mirrored::Dropped);
         return;
     };
-    let copy = Duplicate { mirror: mirror.clone(), head: Box::new(head.clone()), body: BytesMut::new(), _room: room };
+    let mut head = Box::new(head.clone());
+    keep_secrets(&session.req_header().headers, &mut head);
+    let copy = Duplicate { mirror: mirror.clone(), head, body: BytesMut::new(), _room: room };
     match session.as_mut().is_body_empty() {
         true => copy.send(),
         false => exchange.copy = Some(Box::new(copy)),
+    }
+}
+
+/// What a plugin has added and marked as secret is between the gateway and the upstream: a token of its own is for nobody
+/// else. A client may mark what it sends, too (RFC 7541 section 7.1.3): that is copied.
+fn keep_secrets(sent: &HeaderMap, head: &mut RequestHeader) {
+    let added = |name: &HeaderName, value: &HeaderValue| !sent.get_all(name).iter().any(|own| own == value);
+    let secret = head.headers.iter().filter(|(name, value)| value.is_sensitive() && added(name, value));
+    let secret = secret.map(|(name, _)| name.clone());
+    for name in secret.collect::<Vec<_>>() {
+        head.remove_header(&name);
     }
 }
 

@@ -8,6 +8,7 @@ use tidegate_core::cache::engine::CacheMeta;
 use tidegate_core::{Clock, Metrics, ResponseHeader};
 
 use crate::purge::Marks;
+use crate::store::disk::{Id, Index};
 use crate::store::{Head, Limits, Slot, Store, StoreMetrics};
 
 /// What an answer takes beside its key, its head's fields and its body.
@@ -159,5 +160,27 @@ pub mod zipf {
             }
             hits as f64 / self.requests.len() as f64
         }
+    }
+}
+
+/// What the index of a disk holds, for measuring it.
+#[derive(Debug)]
+pub struct DiskIndex(Index);
+
+impl DiskIndex {
+    /// Nothing yet.
+    #[expect(clippy::new_without_default, reason = "for measuring only")]
+    pub fn new() -> Self {
+        Self(Index::new())
+    }
+
+    /// An answer of so many bytes.
+    pub fn insert(&self, hash: u64, bytes: u64) {
+        self.0.insert(Id(hash), bytes);
+    }
+
+    /// How many there are.
+    pub fn objects(&self) -> u64 {
+        self.0.objects()
     }
 }

@@ -68,7 +68,7 @@ impl Handler for CacheRoute {
     async fn response(&self, cx: &mut Cx<'_>, head: &mut ResponseHeader) -> Result<()> {
         let facts = cx.facts();
         tell(head, self.name.as_ref(), facts.cache, &facts.cached)?;
-        self.tell_client(cx.head().path, facts.cache, head)
+        self.tell_client(cx, facts.cache, head)
     }
 
     fn cache(&self) -> Option<&dyn CachePolicy> {
@@ -255,7 +255,8 @@ impl CacheRoute {
         let asks = self.asks(request.headers);
         let mut judged = judge(head, &asks, expired_at, shared, self.clock.wall());
         if judged.worth == (Use::Stale { refresh: true }) {
-            judged.worth = Use::Stale { refresh: self.is_mine_to_renew(notes) };
+            // What is fetched for one that says `no-store` is not stored: somebody else has it renewed.
+            judged.worth = Use::Stale { refresh: !asks.no_store && self.is_mine_to_renew(notes) };
         }
         Some(judged)
     }
@@ -289,12 +290,15 @@ impl CacheRoute {
         self.zone.store().marks.invalidate(&url, self.clock.wall());
     }
 
-    /// The `Cache-Control` that the route wants clients to see: never in place of one that forbids to store.
-    fn tell_client(&self, path: &str, did: CacheStatus, head: &mut ResponseHeader) -> Result<()> {
+    /// The `Cache-Control` that the route wants clients to see: never in place of one that forbids to store, nor of one to
+    /// somebody known that is not for everybody. Caches between here and the client would share it.
+    fn tell_client(&self, cx: &Cx<'_>, did: CacheStatus, head: &mut ResponseHeader) -> Result<()> {
         let told = did != CacheStatus::Off && (head.status.is_success() || head.status.is_redirection());
-        let Some(value) = self.rules.cache_control(path).filter(|_| told) else { return Ok(()) };
+        let Some(value) = self.rules.cache_control(cx.head().path).filter(|_| told) else { return Ok(()) };
         let says = Says::of_client(&head.headers);
-        if says.no_store || says.private || head.headers.contains_key(header::SET_COOKIE) {
+        let known = cx.identity().is_some() || cx.head().headers.contains_key(header::AUTHORIZATION);
+        let somebodys = says.private || (known && !says.is_for_everybody() && !Says::of(&head.headers).is_for_everybody());
+        if says.no_store || somebodys || head.headers.contains_key(header::SET_COOKIE) {
             return Ok(());
         }
         head.remove_header(&header::EXPIRES);

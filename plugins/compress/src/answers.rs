@@ -58,6 +58,8 @@ struct Asked {
     for_head: bool,
     /// By `If-None-Match`: the client's tags, or a cache's own.
     tags: Box<[HeaderValue]>,
+    /// A cache asks whether what it has is still good.
+    for_cache: bool,
 }
 
 impl Answers {
@@ -90,10 +92,12 @@ impl Answers {
     pub(crate) fn upstream_request(&self, cx: &mut Cx<'_>, head: &RequestHeader) {
         let tags: Box<[HeaderValue]> = head.headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect();
         let for_head = head.method == Method::HEAD;
-        match tags.is_empty() && !for_head {
+        let added = |name| head.headers.contains_key(&name) && head.headers.get(&name) != cx.head().headers.get(&name);
+        let for_cache = added(header::IF_NONE_MATCH) || added(header::IF_MODIFIED_SINCE);
+        match tags.is_empty() && !for_head && !for_cache {
             // A try before this one may have asked something else.
             true => drop(cx.extensions_mut().remove::<Asked>()),
-            false => drop(cx.extensions_mut().insert(Asked { for_head, tags })),
+            false => drop(cx.extensions_mut().insert(Asked { for_head, tags, for_cache })),
         }
     }
 
@@ -103,7 +107,13 @@ impl Answers {
         let stream = match head.status {
             StatusCode::NOT_MODIFIED => {
                 let tags = asked.map_or(&[][..], |asked| &asked.tags);
+                let varied = head.headers.contains_key(header::VARY);
                 self.not_modified(cx.head().headers, tags, head)?;
+                if asked.is_some_and(|asked| asked.for_cache) && !varied {
+                    // What is stored knows by itself what it varies by, and a picture does not: a 304 that says
+                    // otherwise would be about another answer than the one that the cache has.
+                    head.remove_header(&header::VARY);
+                }
                 None
             }
             _ => self.decide(cx, head)?,

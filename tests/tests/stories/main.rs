@@ -1,6 +1,7 @@
 //! Stories of requests through a gateway in the test's own process.
 
 mod balancing;
+mod cached;
 mod client_address;
 mod client_certificates;
 mod connections;

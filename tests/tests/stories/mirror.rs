@@ -36,6 +36,24 @@ async fn a_copy_says_what_the_request_says_and_its_answer_goes_nowhere() {
     }
 }
 
+/// A token of the gateway's own is for the upstream that it was fetched for.
+#[tokio::test]
+async fn a_copy_has_no_secret_that_a_plugin_has_added() {
+    let app = upstream().route("*", Script::reply("real")).start().await;
+    let shadow = upstream().route("*", Script::reply("shadow")).start().await;
+    let token = r#"{ "access_token": "t-1", "token_type": "Bearer", "expires_in": 3600 }"#;
+    let issuer =
+        upstream().route("/token", Script::reply(token).header("Content-Type", "application/json")).start().await;
+    let yaml = mirrored(&app, &shadow.target(), "")
+        .replace("upstream: app }", "upstream: app, plugins: { upstream_oauth: { client: crm } } }");
+    let client = format!("{{ token_url: \"http://{}/token\", client_id: a, client_secret: b }}", issuer.addr());
+    let gateway = tidegate().start(&format!("{yaml}upstream_oauth: {{ clients: {{ crm: {client} }} }}\n")).await;
+    gateway.request(Method::GET, "/").header("X-Own", "mine").send().await.expect(200);
+    assert_eq!(app.request().header("authorization"), Some("Bearer t-1"));
+    let copies = shadow.wait_for(1).await;
+    assert_eq!((copies[0].header("authorization"), copies[0].header("x-own")), (None, Some("mine")));
+}
+
 #[tokio::test]
 async fn a_mirror_that_is_slow_or_gone_costs_the_request_nothing() {
     let app = upstream().route("*", Script::reply("real")).start().await;

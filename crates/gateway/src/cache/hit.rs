@@ -6,6 +6,7 @@ use http::{HeaderMap, StatusCode};
 use pingora_cache::{CacheMeta, ForcedFreshness, HitHandler};
 use pingora_error::{Error, ErrorSource, ErrorType};
 use pingora_proxy::Session;
+use tidegate_core::Reply;
 use tidegate_core::cache::Use;
 use tidegate_core::facts::CacheStatus;
 
@@ -67,10 +68,12 @@ pub(crate) fn may_be_stale(exchange: &mut Exchange, error: Option<&Error>) -> bo
     let Some(error) = error else { return false };
     let failed = *error.esource() == ErrorSource::Upstream || exchange.pending.is_some();
     let status = answered(exchange, error);
+    // What the client would get: an upstream's page that is replaced may be a 404, which is no error of the kind.
+    let instead = exchange.pending.as_ref().map(Reply::status).or(status);
     let stale = failed
         && exchange.cache.stale_if_error
         && !exchange.cache.renews
-        && status.is_none_or(|status| matches!(status.as_u16(), 500 | 502 | 503 | 504));
+        && instead.is_none_or(|status| matches!(status.as_u16(), 500 | 502 | 503 | 504));
     if stale {
         if let Some(status) = status {
             // Pingora asks before the answer's head has come by: its target has answered badly all the same.

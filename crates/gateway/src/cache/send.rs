@@ -89,8 +89,17 @@ async fn dress(
     for (place, piece) in body.iter_mut().enumerate().filter(|_| !without_body) {
         route.chain.response_body(&mut cx, piece, place + 1 == count)?;
     }
-    if !head.headers.contains_key(header::CONTENT_LENGTH) && !without_body && !cx.session().is_http2() {
-        let _ = head.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    if !head.headers.contains_key(header::CONTENT_LENGTH) && !without_body && !session.is_http2() {
+        end_it(session, head);
     }
     Ok(())
+}
+
+/// How a client of HTTP/1 learns where a body of unknown length ends. HTTP/1.0 knows no chunks (RFC 9112 section 6.1).
+fn end_it(session: &mut Session, head: &mut ResponseHeader) {
+    if session.req_header().version < Version::HTTP_11 {
+        session.set_keepalive(None);
+    } else {
+        let _ = head.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
 }

@@ -39,12 +39,13 @@ pub(crate) fn upstream_response(
 /// The head of the answer that the client is to get.
 pub(super) fn kept(session: &mut Session, exchange: &mut Exchange, head: &mut ResponseHeader) -> Fallible<()> {
     let (route, mut cx) = exchange.hooks(session);
+    // Before the chain: what the upstream has done is done, whatever a plugin makes of its answer.
+    if let Some(policy) = route.chain.cache() {
+        policy.answered(&mut cx, head);
+    }
     if let Err(failed) = route.chain.upstream_response(&mut cx, head) {
         let reply = hook_failed(exchange, &failed);
         return Err(refuse(exchange, reply));
-    }
-    if let Some(policy) = route.chain.cache() {
-        policy.answered(&mut cx, head);
     }
     cache::confirmed(session, exchange, head);
     let status = head.status;

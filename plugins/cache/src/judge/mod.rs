@@ -37,6 +37,8 @@ pub(crate) fn judge(
     let over = now.duration_since(fresh_until).unwrap_or_default();
     let is_fresh = !left.is_zero();
     let unwanted = asks.no_cache
+        // Who says how old it may be wants none that is stale, but for `max-stale` (RFC 9111 section 5.2.1.1).
+        || (!is_fresh && asks.max_age.is_some() && asks.max_stale.is_none())
         || asks.max_age.is_some_and(|most| older_than(age, most))
         || asks.min_fresh.is_some_and(|least| left < Duration::from_secs(u64::from(least)));
     let within = |seconds: u32| seconds > 0 && !older_than(over, seconds);

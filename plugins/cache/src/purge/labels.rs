@@ -1,5 +1,8 @@
 //! By what a stored answer can be purged: its URL, its host, its tags.
 
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
+
 use tidegate_core::HeaderMap;
 
 /// What the parts of a cache key say of its URL. The key's order is that of `crate::key`.
@@ -23,11 +26,12 @@ impl<'a> Place<'a> {
 
     /// `https://shop.example:8443`
     pub(super) fn origin(&self) -> String {
-        let default = matches!((self.scheme, self.port), (_, "") | ("http", "80") | ("https", "443"));
-        match default {
-            true => [self.scheme, "://", self.host].concat(),
-            false => [self.scheme, "://", self.host, ":", self.port].concat(),
-        }
+        origin(self.scheme, &host(self.host), self.port)
+    }
+
+    /// `https://shop.example/a`
+    pub(super) fn without_query(&self) -> String {
+        [&*self.origin(), &*spelled(self.path)].concat()
     }
 
     pub(super) fn url(&self) -> String {
@@ -37,6 +41,57 @@ impl<'a> Place<'a> {
         };
         url(&self.origin(), &rest)
     }
+}
+
+/// The scheme's own port is left out, however it is written.
+pub(super) fn origin(scheme: &str, host: &str, port: &str) -> String {
+    match (scheme, port.trim_start_matches('0')) {
+        (_, "") | ("http", "80") | ("https", "443") => [scheme, "://", host].concat(),
+        (_, port) => [scheme, "://", host, ":", port].concat(),
+    }
+}
+
+/// One spelling for all that name the same host: without the dot of the root, an address as it is printed. In lower case
+/// it is already.
+pub(super) fn host(host: &str) -> Cow<'_, str> {
+    let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match inside.and_then(|address| address.parse::<Ipv6Addr>().ok()) {
+        Some(address) => format!("[{address}]").into(),
+        None => host.strip_suffix('.').unwrap_or(host).into(),
+    }
+}
+
+/// One spelling for all that RFC 3986 section 6.2.2 takes for the same: what needs no escape has none, and the others are
+/// in capitals. What may not stand in a URL as it is, is escaped.
+pub(super) fn spelled(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|byte| byte == b'%' || !byte.is_ascii_graphic()) {
+        return Cow::Borrowed(text);
+    }
+    let mut spelled = String::with_capacity(text.len() + 16);
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = match (first, tail) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low),
+            _ => None,
+        };
+        match escaped {
+            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => spelled.push(char::from(byte)),
+            Some(byte) => escape(&mut spelled, byte),
+            None if first.is_ascii_graphic() => spelled.push(char::from(*first)),
+            None => escape(&mut spelled, *first),
+        }
+        rest = if escaped.is_some() { tail.get(2..).unwrap_or(&[]) } else { tail };
+    }
+    Cow::Owned(spelled)
+}
+
+fn escape(text: &mut String, byte: u8) {
+    text.push('%');
+    text.extend([byte >> 4, byte & 15].map(|half| char::from(b"0123456789ABCDEF"[usize::from(half)])));
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 /// The URL of a cache key, its query in order.
@@ -60,6 +115,7 @@ impl<'a> Iterator for Parts<'a> {
 
 /// A URL with its query in order.
 pub(super) fn url(origin: &str, path_and_query: &str) -> String {
+    let path_and_query = &*spelled(path_and_query);
     match path_and_query.split_once('?') {
         None | Some((_, "")) => [origin, path_and_query.trim_end_matches('?')].concat(),
         Some((path, query)) => {

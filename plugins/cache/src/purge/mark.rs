@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::labels;
+
 /// One purge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,7 +58,7 @@ impl Target {
     /// A URL's target; the error says what is wrong with it.
     pub(crate) fn url(url: &str) -> Result<Self, &'static str> {
         let (origin, path) = split(url)?;
-        Ok(Self::Url(super::labels::url(&origin, path).into()))
+        Ok(Self::Url(labels::url(&origin, path).into()))
     }
 
     /// A prefix's.
@@ -64,15 +66,18 @@ impl Target {
         let (origin, path) = split(prefix)?;
         match path.contains('?') {
             true => Err("a prefix ends before the query"),
-            false => Ok(Self::Prefix([&*origin, path].concat().into())),
+            false => Ok(Self::Prefix([&*origin, &*labels::spelled(path)].concat().into())),
         }
     }
 
     /// A host's.
     pub(crate) fn host(host: &str) -> Result<Self, &'static str> {
-        match host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) || host.len() > 255 {
-            true => Err("a host is a name or an address, without scheme, port and path"),
-            false => Ok(Self::Host(host.to_ascii_lowercase().into())),
+        let bracketed = host.parse::<std::net::Ipv6Addr>().map(|address| format!("[{address}]"));
+        let host = bracketed.unwrap_or_else(|_| host.to_ascii_lowercase());
+        let (name, port) = host_and_port(&host);
+        match name.is_empty() || name.len() < host.len() || port.is_some() || host.len() > 255 || !is_host(name) {
+            true => Err("a host is a name in ASCII (`xn--`) or an address, without scheme, port and path"),
+            false => Ok(Self::Host(labels::host(name).into())),
         }
     }
 
@@ -99,14 +104,28 @@ fn split(url: &str) -> Result<(String, &str), &'static str> {
     }
     let at = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(at);
-    if authority.is_empty() || authority.contains(['@', '#', ' ']) || path.contains(['#', ' ']) {
+    let authority = authority.to_ascii_lowercase();
+    let (host, port) = host_and_port(&authority);
+    let port = port.unwrap_or("");
+    if !is_host(host) || !port.bytes().all(|byte| byte.is_ascii_digit()) || path.contains(['#', ' ']) {
         return Err(SHAPE);
     }
-    let authority = authority.to_ascii_lowercase();
-    let port = if scheme == "https" { ":443" } else { ":80" };
-    let authority = authority.strip_suffix(port).unwrap_or(&authority);
     let path = if path.is_empty() { "/" } else { path };
-    Ok((format!("{scheme}://{authority}"), path))
+    Ok((labels::origin(&scheme, &labels::host(host), port), path))
+}
+
+/// `[::1]:80` is `[::1]` and `80`.
+pub(super) fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+    let after_bracket = authority.rfind(']').map_or(0, |end| end + 1);
+    match authority.get(after_bracket..).and_then(|rest| rest.rfind(':')) {
+        Some(colon) => (authority.get(..after_bracket + colon).unwrap_or(""), authority.get(after_bracket + colon + 1..)),
+        None => (authority, None),
+    }
+}
+
+/// Whether a request may be for it: other names never are, and a purge of them would only seem to be one.
+fn is_host(host: &str) -> bool {
+    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@".contains(&byte))
 }
 
 impl fmt::Display for Mark {

@@ -9,8 +9,8 @@ use parking_lot::{Mutex, RwLock};
 use tidegate_core::HeaderMap;
 
 use super::journal::Journal;
-use super::labels::{Place, tags};
-use super::mark::{Mark, Target};
+use super::labels::{Place, host, tags};
+use super::mark::{Mark, Target, host_and_port};
 
 /// What the marks say of a stored answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +176,8 @@ impl Marks {
             table.prefixes.push((prefix.into(), times));
             return;
         }
-        let host = prefix.split("://").nth(1).unwrap_or("").split(['/', ':']).next().unwrap_or("");
+        let authority = prefix.split("://").nth(1).unwrap_or("").split('/').next().unwrap_or("");
+        let (host, _) = host_and_port(authority);
         table.exact.entry(self.hash(b'h', host)).or_default().note(soft, at);
     }
 
@@ -193,12 +194,12 @@ impl Marks {
             }
         };
         if !table.exact.is_empty() {
-            look(b'h', place.host);
+            look(b'h', &host(place.host));
             look(b'u', &url);
             tags(headers).for_each(|tag| look(b't', tag));
         }
         if !table.prefixes.is_empty() {
-            let whole = [&*place.origin(), place.path].concat();
+            let whole = place.without_query();
             let hit = table.prefixes.iter().filter(|(prefix, _)| whole.starts_with(&**prefix));
             hit.for_each(|(_, found)| times.add(*found));
         }

@@ -225,3 +225,49 @@ proptest! {
         }
     }
 }
+
+/// A purge that names the same URL in another way is one of it.
+#[test]
+fn spellings_of_one_url_are_purged_as_one() {
+    let bare = |host: &str, port: &str, path: &str, query: &str| key("https", host, port, path, query);
+    for (target, hit) in [
+        (Target::url("https://shop.example/%7euser/caf%c3%a9?q=%2f"), bare("shop.example", "", "/~user/caf%C3%A9", "q=%2F")),
+        (Target::url("https://shop.example/~user"), bare("shop.example", "", "/%7Euser", "")),
+        (Target::url("https://shop.example/café"), bare("shop.example", "", "/caf%C3%A9", "")),
+        (Target::url("https://shop.example./a"), bare("shop.example", "", "/a", "")),
+        (Target::url("https://shop.example/a"), bare("shop.example.", "0443", "/a", "")),
+        (Target::url("https://shop.example:/a"), bare("shop.example", "", "/a", "")),
+        (Target::url("https://shop.example:08443/a"), bare("shop.example", "8443", "/a", "")),
+        (Target::url("https://[0:0::1]:443/a?"), bare("[::1]", "", "/a", "")),
+        (Target::prefix("https://shop.example/caf%c3"), bare("shop.example.", "", "/caf%C3%A9", "")),
+        (Target::prefix("https://shop.example"), bare("shop.example", "", "/", "x")),
+        (Target::host("SHOP.example."), bare("shop.example", "8443", "/", "")),
+        (Target::host("::1"), bare("[0::1]", "", "/", "")),
+        (Target::host("[::1]"), bare("[::1]", "8443", "/", "")),
+    ] {
+        let target = target.unwrap();
+        let marks = Marks::new();
+        marks.add(&hard(target.clone()), at(10)).unwrap();
+        assert_eq!(verdict(&marks, &hit, at(9)), Verdict::Gone, "{target:?}");
+    }
+}
+
+/// An operator who is told that it is purged must be able to rely on it.
+#[test]
+fn hosts_that_no_request_can_name_are_refused() {
+    for host in ["shop.example:8443", "bücher.example", "[::1]:80", "a b", "http://a"] {
+        assert!(Target::host(host).is_err(), "{host}");
+    }
+    for url in ["https://bücher.example/", "https://a:b/", "https://:80/"] {
+        assert!(Target::url(url).is_err(), "{url}");
+    }
+}
+
+#[test]
+fn too_many_prefixes_of_an_address_purge_all_of_that_address() {
+    let marks = Marks::new();
+    for n in 0..=1_000 {
+        marks.add(&hard(Target::prefix(&format!("https://[::1]:8443/{n}/")).unwrap()), at(10)).unwrap();
+    }
+    assert_eq!(verdict(&marks, &key("https", "[::1]", "8443", "/1000/a", ""), at(9)), Verdict::Gone);
+}

@@ -79,7 +79,10 @@ impl Tier {
         for piece in body {
             write.write(piece.clone()).await;
         }
-        let flight = Arc::new(DiskFlight { slot, key: key.into(), said, follow: write.follow() });
+        if write.is_lost() {
+            return None;
+        }
+        let flight = Arc::new(DiskFlight { slot, key: key.into(), said, way: write.way() });
         self.flights.lock().push(flight.clone());
         Some(Overflow { write, flight })
     }

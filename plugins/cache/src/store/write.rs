@@ -54,7 +54,11 @@ impl Writer {
 
     /// Sends to the disk what memory doesn't keep.
     async fn overflow(&mut self, data: &Bytes) {
-        if let Some(overflow) = &mut self.overflow {
+        let length = self.flight.written() + data.len() as u64;
+        if let Some(overflow) = self.overflow.take_if(|_| length > self.store.tier.max_object()) {
+            overflow.give_up(&self.store.tier);
+            self.memory.metrics().too_long.inc();
+        } else if let Some(overflow) = &mut self.overflow {
             overflow.write(data.clone()).await;
         } else if !self.flight.passes() && self.memory.outgrows(&self.flight, data.len() as u64) {
             let (flight, mut body) = (&self.flight, self.flight.body());
@@ -103,7 +107,9 @@ impl HandleMiss for Writer {
     async fn write_body(&mut self, data: Bytes, _: bool) -> Result<()> {
         if !data.is_empty() {
             self.overflow(&data).await;
-            self.memory.append(&self.flight, &data);
+            if self.memory.append(&self.flight, &data) && self.overflow.is_none() {
+                self.memory.metrics().too_long.inc();
+            }
             self.pace().await?;
         }
         Ok(())
@@ -116,15 +122,16 @@ impl HandleMiss for Writer {
             self.memory.give_up(&self.flight);
             return Error::e_explain(ErrorType::InternalError, "the body is not as long as its head says");
         }
+        self.memory.commit(&self.flight);
         match self.overflow.take() {
             Some(overflow) => {
                 // What memory has is an older one.
                 self.memory.forget(&self.flight.slot);
                 overflow.finish(&self.store.tier);
             }
-            None => self.store.is_newer(&self.flight.slot),
+            None if !self.flight.passes() => self.store.is_newer(&self.flight.slot),
+            None => {}
         }
-        self.memory.commit(&self.flight);
         Ok(MissFinishType::Created(usize::try_from(written).unwrap_or(usize::MAX)))
     }
 

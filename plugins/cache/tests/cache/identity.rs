@@ -98,3 +98,21 @@ async fn a_crowd_that_asks_at_once_gets_everybody_their_own() {
     }
     assert_eq!(app.requests().len(), 20);
 }
+
+/// A cache between here and the client would share it.
+#[tokio::test]
+async fn what_somebody_known_gets_is_not_said_to_be_for_everybody() {
+    let policy = "rules:\n  - match: { extensions: [css] }\n    cache_control: public, max-age=600";
+    for (says, credentials, told) in [
+        ("max-age=60", ("authorization", "Bearer x"), "max-age=60"),
+        ("max-age=60", ("x-login", "ann"), "max-age=60"),
+        ("public, max-age=60", ("x-login", "ann"), "public, max-age=600"),
+        ("max-age=60", ("x-nobody", ""), "public, max-age=600"),
+    ] {
+        let stage = stage(policy, Script::reply("x").header("Cache-Control", says)).await;
+        for _ in 0..2 {
+            let answer = stage.ask("/a.css", &[credentials]).await.expect(200);
+            assert_eq!(answer.header("cache-control"), Some(told), "{says} {credentials:?}");
+        }
+    }
+}

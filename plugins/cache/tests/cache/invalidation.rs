@@ -91,3 +91,14 @@ async fn who_may_purge_purges_and_nobody_else() {
     assert_eq!(purge(&[("x-login", "ann"), ("x-roles", "admin")]).await, 200);
     assert!(!is_hit(&stage.get("/a").await));
 }
+
+/// What the upstream has done is done, though a plugin can't read its answer and the client gets an error.
+#[tokio::test]
+async fn an_answer_that_a_plugin_refuses_makes_its_target_invalid_all_the_same() {
+    let stage = stage("{}", minute("old")).await;
+    stage.get("/a").await.expect(200);
+    stage.now(Script::reply("done").header("X-Broken", "1"));
+    stage.send(Method::POST, "/a", &[]).await.expect(503);
+    stage.now(minute("new"));
+    assert_eq!(stage.get("/a").await.text(), "new");
+}

@@ -2,7 +2,8 @@
 
 use tidegate_core::facts::IdentityParts;
 use tidegate_core::{
-    BuildCx, ConfigErrors, Cx, Flow, Handler, HeaderName, HeaderValue, NoConfig, Plugin, RequestHeader, Result, Route,
+    BuildCx, ConfigErrors, Cx, Error, Flow, Handler, HeaderName, HeaderValue, NoConfig, Plugin, RequestHeader,
+    ResponseHeader, Result, Route,
 };
 
 const WHO: HeaderName = HeaderName::from_static("x-login");
@@ -40,6 +41,20 @@ impl Handler for Login {
             cx.set_identity(parts.into());
         }
         Ok(Flow::Continue)
+    }
+
+    fn upstream_response(&self, _: &mut Cx<'_>, head: &mut ResponseHeader) -> Result<()> {
+        match head.headers.contains_key("x-broken") {
+            true => Err(Error::internal("an answer that the plugin can't read")),
+            false => Ok(()),
+        }
+    }
+
+    async fn response(&self, cx: &mut Cx<'_>, head: &mut ResponseHeader) -> Result<()> {
+        if cx.head().headers.contains_key("x-unknown-length") {
+            head.remove_header("content-length");
+        }
+        Ok(())
     }
 
     fn upstream_request(&self, cx: &mut Cx<'_>, head: &mut RequestHeader) -> Result<()> {

@@ -120,3 +120,48 @@ async fn a_client_can_ask_for_it() {
     stage.ask("/a", &[("cache-control", "stale-if-error=10")]).await.expect(200);
     stage.ask("/a", &[("cache-control", "stale-if-error=10, no-cache")]).await.expect(503);
 }
+
+/// A page that the gateway replaces is no failure of the upstream's: what is gone is gone.
+#[tokio::test]
+async fn what_is_gone_is_not_hidden_by_a_stale_answer_where_error_pages_are_replaced() {
+    for (status, stale) in [(404, false), (410, false), (403, false), (503, true)] {
+        let clock = tidegate_testkit::manual_clock();
+        let app = tidegate_testkit::upstream().route("/*", minute("x")).start().await;
+        let config = crate::config(&app.target(), "stale_if_error: 100s");
+        let config = format!("errors: {{ intercept_upstream: [403, 404, 410, 503] }}\n{config}");
+        let gateway = crate::builder(&clock).start(&config).await;
+        gateway.get("/a").await.expect(200);
+        app.set("/*", Script::status(status));
+        clock.advance(std::time::Duration::from_secs(70));
+        assert_eq!(gateway.get("/a").await.status, if stale { 200 } else { status }, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_wants_nothing_stored_does_not_keep_others_from_having_it_renewed() {
+    let stage = stage("stale_while_revalidate: 30s", minute("old").then(minute("new"))).await;
+    stage.get("/a").await.expect(200);
+    stage.pass(61);
+    assert_eq!(stage.ask("/a", &[("cache-control", "no-store")]).await.text(), "old");
+    assert_eq!(stage.get("/a").await.text(), "old");
+    tidegate_testkit::wait_until_async("the new one", async || stage.get("/a").await.text() == "new").await;
+}
+
+/// For HEAD and for a part the whole is fetched.
+#[tokio::test]
+async fn a_renewal_brings_the_whole_answer_whatever_its_client_asked_for() {
+    for (method, fields) in [
+        (http::Method::HEAD, &[][..]),
+        (http::Method::GET, &[("range", "bytes=0-0")]),
+        (http::Method::GET, &[("if-none-match", "\"b\"")]),
+    ] {
+        let old = minute("old").header("ETag", "\"a\"");
+        let stage = stage("stale_while_revalidate: 30s", old.then(minute("new").header("ETag", "\"b\""))).await;
+        stage.get("/a").await.expect(200);
+        stage.pass(61);
+        stage.send(method.clone(), "/a", fields).await;
+        stage.app.wait_for(2).await;
+        tidegate_testkit::wait_until_async("the new one", async || stage.get("/a").await.text() == "new").await;
+        assert_eq!(stage.asked(), 2, "{method} {fields:?}");
+    }
+}

@@ -232,3 +232,20 @@ async fn ten_thousand_requests_for_an_asset_are_one_for_its_upstream() {
     load.finish().await;
     assert_eq!(stage.asked(), 1);
 }
+
+/// A plugin may leave open how long an answer is, and HTTP/1.0 knows no chunks.
+#[tokio::test]
+async fn a_stored_answer_of_unknown_length_ends_with_the_connection_for_an_old_client() {
+    let stage = stage("{}", minute("stored")).await;
+    stage.get("/a").await.expect(200);
+    for keep in ["", "Connection: keep-alive\r\n"] {
+        let host = stage.gateway.addr();
+        let answer = stage.gateway.raw(format!("GET /a HTTP/1.0\r\nHost: {host}\r\n{keep}X-Unknown-Length: 1\r\n\r\n")).await;
+        let text = answer.text();
+        assert!(text.contains("; hit"), "{text}");
+        assert!(answer.closed && text.ends_with("\r\n\r\nstored"), "{text}");
+        assert!(!text.to_ascii_lowercase().contains("transfer-encoding"), "{text}");
+    }
+    let modern = stage.ask("/a", &[("x-unknown-length", "1")]).await.expect(200);
+    assert_eq!(modern.text(), "stored");
+}

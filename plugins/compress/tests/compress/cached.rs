@@ -67,6 +67,13 @@ impl CachePolicy for Kept {
 
     fn admit(&self, offer: Offer<'_>) -> Admit {
         let now = SystemTime::now();
+        // Where it does, no cache can say which variant it is about.
+        let vary = |headers: &HeaderMap| headers.get(header::VARY).cloned();
+        let said = offer.not_modified.and_then(vary);
+        assert!(
+            said.is_none() || said == vary(&offer.head.headers),
+            "a 304 varies by other fields than what is stored"
+        );
         Admit::Store(Box::new(CacheMeta::new(now + Duration::from_secs(3600), now, 0, 0, offer.head.clone())))
     }
 
@@ -149,6 +156,21 @@ async fn revalidation_keeps_the_stored_coding_and_its_weak_tag() {
     // And a client that revalidates with the gateway is told the same tag.
     let answer = ask(&gateway, "br", &[("If-None-Match", "W/\"v1\"")]).await.expect(304);
     assert_eq!(answer.header("etag"), Some("W/\"v1\""));
+}
+
+#[tokio::test]
+async fn a_stored_answer_that_nobody_gets_compressed_does_not_vary_after_revalidation_either() {
+    for conditions in [&[("ETag", "\"v1\"")][..], &[("Last-Modified", "Sat, 21 Nov 2020 12:00:00 GMT")]] {
+        let say = |script| conditions.iter().fold(script, |script: Script, (name, value)| script.header(*name, *value));
+        let picture = say(Script::reply(text(5_000)).header("Content-Type", "image/png"));
+        let app = answering(picture.then(say(Script::status(304)))).await;
+        let gateway = cached(&app).await;
+        for fields in [&[][..], &[("X-Old", "1")], &[]] {
+            let answer = ask(&gateway, "br", fields).await.expect(200);
+            assert_eq!((answer.header("vary"), answer.body.len()), (None, 5_000), "{fields:?} {conditions:?}");
+        }
+        assert_eq!(app.requests().len(), 2);
+    }
 }
 
 #[tokio::test]

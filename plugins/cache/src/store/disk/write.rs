@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -48,9 +48,11 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    /// One who reads it, from wherever it likes. `None`: it is stored by now, or lost.
+    /// One who reads it, from wherever it likes. `None`: it is stored by now, or lost, or it may be for want of room, which
+    /// would cut off whoever reads it.
     pub(crate) fn follow(&self) -> Option<Follow> {
-        self.followed.upgrade().map(|followed| Follow::new(self.writing.clone(), followed))
+        let followed = self.followed.upgrade().filter(|_| !self.writing.is_lost() && self.writing.is_assured());
+        followed.map(|followed| Follow::new(self.writing.clone(), followed))
     }
 }
 
@@ -59,6 +61,10 @@ struct Writing {
     disk: Arc<Disk>,
     id: Id,
     turn: Turn,
+    /// How long the body will be, if its head says so.
+    expected: Option<u64>,
+    /// The file system has set aside what it takes: it won't be full halfway.
+    assured: AtomicBool,
     key: Vec<u8>,
     head: Vec<u8>,
     /// Its body is not yet known.
@@ -81,6 +87,8 @@ struct Unwritten {
     written: u64,
     /// Bytes of the file that are reserved in the folder.
     reserved: u64,
+    /// All of the body is in the file, wherever that is.
+    whole: bool,
     /// A thread has it, or will have.
     scheduled: bool,
     /// No more pieces will come.
@@ -101,7 +109,7 @@ enum Pushed {
 impl DiskWrite {
     pub(super) fn begin(disk: &Arc<Disk>, id: Id, key: Vec<u8>, head: &Head) -> Self {
         let turn = disk.place.turns.begin(id, head.asked);
-        let head = head::encode(head);
+        let (expected, head) = (head.length(), head::encode(head));
         let permit = disk.place.files.clone().try_acquire_owned().ok();
         let begun = Start::new(&key, &head, &disk.keys);
         let lost = match (&begun, &permit) {
@@ -114,6 +122,8 @@ impl DiskWrite {
             disk: disk.clone(),
             id,
             turn,
+            expected,
+            assured: AtomicBool::new(false),
             seal: start.seal(&disk.keys).unwrap_or_else(|_| Seal::none()),
             start,
             key,
@@ -131,7 +141,7 @@ impl DiskWrite {
 
     /// Whether it will not be stored.
     pub(crate) fn is_lost(&self) -> bool {
-        matches!(self.writing.unwritten.lock().outcome, Some(Err(_)))
+        self.writing.is_lost()
     }
 
     /// How others come to read what is being written. As long as somebody does, a slow disk slows the answer down.
@@ -248,6 +258,14 @@ impl Writing {
             unwritten.scheduled = false;
             self.set_lost(unwritten, Lost::Busy);
         }
+    }
+
+    fn is_assured(&self) -> bool {
+        self.assured.load(Ordering::Acquire)
+    }
+
+    fn is_lost(&self) -> bool {
+        matches!(self.unwritten.lock().outcome, Some(Err(_)))
     }
 
     /// It will not be stored.

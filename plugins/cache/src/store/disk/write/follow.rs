@@ -74,10 +74,13 @@ impl Writing {
 
 impl Unwritten {
     fn locate(&self, at: u64, most: usize) -> Where {
+        // Although it be lost: the file is open, whatever became of its name.
+        if at < self.written {
+            return Where::File(self.written);
+        }
         match self.outcome {
+            _ if self.whole => return Where::End,
             Some(Err(why)) => return Where::Lost(why),
-            Some(Ok(length)) if at >= length => return Where::End,
-            _ if at < self.written => return Where::File(self.written),
             _ => {}
         }
         let mut skip = (at - self.written) as usize;

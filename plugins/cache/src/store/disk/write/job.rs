@@ -7,6 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
+
 use super::super::file::{self, BLOCK, MOST_ABOUT, START, Start};
 use super::super::index::UNIT;
 use super::super::metrics::Lost;
@@ -68,21 +71,16 @@ impl Writing {
     }
 
     fn end(&self, block: Vec<u8>, number: u64) {
-        let length = block.len();
-        let written = self.write_end(block, number).and_then(|start| {
+        let placed = self.write_end(block, number).and_then(|start| {
             let (file, path) = self.file()?;
+            self.is_whole(start.body);
             let is_right = self.disk.place.put(path, self.id, self.turn, file.metadata()?.len())?;
             Ok(is_right.then_some(start.body))
         });
-        match written {
+        match placed {
             Ok(Some(body)) => {
                 let mut unwritten = self.unwritten.lock();
-                // It was given up while it was put into its place: it is whole nevertheless.
                 unwritten.outcome = Some(Ok(body));
-                unwritten.written = body;
-                self.disk.place.waiting.fetch_sub(unwritten.length.min(length) as u64, Ordering::Relaxed);
-                unwritten.length = 0;
-                unwritten.pieces.clear();
                 self.disk.place.release(std::mem::take(&mut unwritten.reserved));
                 drop(unwritten);
                 self.disk.metrics.writes.stored();
@@ -92,6 +90,15 @@ impl Writing {
             Ok(None) => self.fail_as(Lost::Aborted),
             Err(error) => self.fail_as(Lost::of(&error)),
         }
+    }
+
+    /// All of the body is in the file.
+    fn is_whole(&self, body: u64) {
+        let mut unwritten = self.unwritten.lock();
+        (unwritten.written, unwritten.whole) = (body, true);
+        self.disk.place.waiting.fetch_sub(unwritten.length as u64, Ordering::Relaxed);
+        unwritten.length = 0;
+        unwritten.pieces.clear();
     }
 
     /// The last block, then the file's beginning: without it the file is none.
@@ -137,8 +144,23 @@ impl Writing {
             folder.temporary()
         });
         let made = made?;
+        self.set_aside(&made.0)?;
         // One thread at a time has it.
         Ok(self.file.get_or_init(|| made))
+    }
+
+    /// Has the file system set aside what the file will take, where that is known: who reads it meanwhile need not fear that
+    /// there is no more room.
+    fn set_aside(&self, file: &File) -> io::Result<()> {
+        let Some(body) = self.expected.filter(|body| *body > BLOCK as u64) else { return Ok(()) };
+        let length = Start { body, ..self.start }.end();
+        match fallocate(file, FallocateFlags::KEEP_SIZE, 0, length) {
+            Ok(()) => self.assured.store(true, Ordering::Release),
+            Err(Errno::NOSPC | Errno::DQUOT) => return Err(io::ErrorKind::StorageFull.into()),
+            // Not every file system can.
+            Err(_) => {}
+        }
+        Ok(())
     }
 
     fn is_written(&self, length: usize) {
@@ -153,23 +175,17 @@ impl Writing {
     }
 
     fn fail_as(&self, why: Lost) {
-        let reserved = {
+        let wanted = {
             let mut unwritten = self.unwritten.lock();
-            if unwritten.outcome.is_none() {
-                unwritten.outcome = Some(Err(why));
-                self.disk.place.waiting.fetch_sub(unwritten.length as u64, Ordering::Relaxed);
-                unwritten.length = 0;
-                unwritten.pieces.clear();
-                self.disk.cannot_write(why);
-            }
-            unwritten.reserved
+            let wanted = self.expected.unwrap_or(0).max(unwritten.written + unwritten.length as u64);
+            self.set_lost(&mut unwritten, why);
+            wanted
         };
         self.clean_up();
         if why == Lost::Full {
             // Somebody else took the room: what is stored gives way, so that this does not go on for ever.
-            self.disk.give_way(reserved);
+            self.disk.give_way(wanted);
         }
-        self.news.send_replace(());
     }
 
     /// Nothing of it stays.
