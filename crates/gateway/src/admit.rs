@@ -12,8 +12,8 @@ use tidegate_core::facts::{Country, Facts};
 use tidegate_core::{AnsweredBy, Connection, Flow, Params, Reply, Request, Routed, Scheme};
 use tidegate_listener::Conn;
 
-use crate::chain::{HookFailed, How, panic_text};
 use crate::cache::{Refresh, Trip};
+use crate::chain::{HookFailed, How, panic_text};
 use crate::client;
 use crate::exchange::{Exchange, InFlight};
 use crate::forward::{BodySoFar, Tries};

@@ -95,7 +95,12 @@ impl ProxyHttp for Proxy {
         Ok(Some(cache::judge(session, exchange(ctx)?, stored, body)))
     }
 
-    fn response_cache_filter(&self, session: &Session, head: &ResponseHeader, ctx: &mut Ctx) -> Fallible<RespCacheable> {
+    fn response_cache_filter(
+        &self,
+        session: &Session,
+        head: &ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Fallible<RespCacheable> {
         Ok(cache::admit(session, exchange(ctx)?, head))
     }
 

@@ -297,7 +297,8 @@ impl CacheRoute {
         let Some(value) = self.rules.cache_control(cx.head().path).filter(|_| told) else { return Ok(()) };
         let says = Says::of_client(&head.headers);
         let known = cx.identity().is_some() || cx.head().headers.contains_key(header::AUTHORIZATION);
-        let somebodys = says.private || (known && !says.is_for_everybody() && !Says::of(&head.headers).is_for_everybody());
+        let somebodys =
+            says.private || (known && !says.is_for_everybody() && !Says::of(&head.headers).is_for_everybody());
         if says.no_store || somebodys || head.headers.contains_key(header::SET_COOKIE) {
             return Ok(());
         }

@@ -83,8 +83,8 @@ async fn ask(mut client: Client, first: u64, killed: Arc<AtomicBool>) {
 
 /// Starts the program, looks at what the last one left, and kills it when everybody is at it. How much of that was there.
 async fn round(number: u64, folder: &TempDir, upstream: &Upstream) -> u64 {
-    let path = folder.path().join(if number % 2 == 0 { "sealed" } else { "plain" });
-    let mut gateway = Tidegate::start(&yaml(&path, upstream, number % 2 == 0)).await;
+    let path = folder.path().join(if number.is_multiple_of(2) { "sealed" } else { "plain" });
+    let mut gateway = Tidegate::start(&yaml(&path, upstream, number.is_multiple_of(2))).await;
     let hits = AtomicU64::new(0);
     let mut client = gateway.connect().await;
     for path in 0..PATHS {

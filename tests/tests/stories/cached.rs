@@ -6,8 +6,7 @@ use tidegate_testkit::{Answer, Http, Script, TestGateway, Upstream, gate, manual
 use crate::tidegate;
 
 /// A program with a key.
-const KEYS: &str =
-    "{ prefix: ada, owner: ada, roles: [user], sha256: f7287edf0dd71754c20441b8d5c69cb92aea0f091ca0e4f8ca7122b2c2e5a7ad }";
+const KEYS: &str = "{ prefix: ada, owner: ada, roles: [user], sha256: f7287edf0dd71754c20441b8d5c69cb92aea0f091ca0e4f8ca7122b2c2e5a7ad }";
 const ADA: &str = "ada.0123456789abcdefghij";
 
 fn config(upstream: &Upstream, policy: &str) -> String {
@@ -83,10 +82,8 @@ async fn a_renewal_takes_no_place_among_what_a_client_may_have_in_flight() {
     clock.advance(std::time::Duration::from_secs(70));
     assert_eq!(ask(&gateway, Http::One, &[]).await.expect(200).text(), "old");
     app.wait_for(2).await;
-    wait_until_async("the client's own place is free", async || {
-        ask(&gateway, Http::One, &[]).await.status == 200
-    })
-    .await;
+    wait_until_async("the client's own place is free", async || ask(&gateway, Http::One, &[]).await.status == 200)
+        .await;
     gate.open();
     wait_until_async("the new one", async || ask(&gateway, Http::One, &[]).await.text() == "new").await;
 }
@@ -98,7 +95,7 @@ async fn a_renewal_is_charged_to_nobody() {
     let says = "max-age=60, stale-while-revalidate=60";
     let old = Script::reply("old").header("Cache-Control", says);
     app.set("*", old.then(Script::reply("new").header("Cache-Control", says).header("X-Cost", "50")));
-    let limit = "{ rate: 10/h, algorithm: fixed_window, per: route, cost: { response_header: { name: X-Cost, at_most: 100 } } }";
+    let limit = "{ rate: 10/h, algorithm: fixed_window, per: route, cost: { response_header: X-Cost, at_most: 100 } }";
     let policy = format!("cache: {{}}, ratelimit: {{ limits: [{limit}] }}");
     let gateway = tidegate().clock(&clock).start(&config(&app, &policy)).await;
     ask(&gateway, Http::One, &[]).await.expect(200);

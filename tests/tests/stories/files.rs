@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
-use serde_json::json;
 use tempfile::TempDir;
 use tidegate_files::Files;
 use tidegate_headers::Headers;

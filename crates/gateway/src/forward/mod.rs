@@ -14,7 +14,9 @@ use pingora_error::Error;
 pub(crate) use self::body::{BodySoFar, request_body};
 pub(crate) use self::choose::choose;
 pub(crate) use self::request::upstream_request;
-pub(crate) use self::response::{ended_by_trailers, response, response_body, upstream_response, upstream_response_body};
+pub(crate) use self::response::{
+    ended_by_trailers, response, response_body, upstream_response, upstream_response_body,
+};
 pub(crate) use self::retry::{broken, failure, not_connected};
 pub(crate) use self::tries::Tries;
 

@@ -182,7 +182,9 @@ pub(crate) fn ended_by_trailers(session: &mut Session, exchange: &mut Exchange) 
     response_body(session, exchange, &mut rest, true)?;
     match rest {
         None => Ok(()),
-        Some(_) => Err(Error::explain(ErrorType::InternalError, "a plugin held back the end of a body that has trailers")),
+        Some(_) => {
+            Err(Error::explain(ErrorType::InternalError, "a plugin held back the end of a body that has trailers"))
+        }
     }
 }
 

@@ -69,6 +69,8 @@ fn each_directive_of_a_request_has_its_effect() {
         (&lasting, 161, "", EXPIRED),
         (&lasting, 65, "no-cache", EXPIRED),
         (&lasting, 65, "max-age=10", IF_ERROR),
+        (&lasting, 65, "max-age=3600", IF_ERROR),
+        (&lasting, 65, "max-age=3600, max-stale", RENEW),
         (&lasting, 30, "max-age=10", IF_ERROR),
         (&plain, 65, "stale-if-error=5", IF_ERROR),
         (&plain, 66, "stale-if-error=5", EXPIRED),

@@ -118,7 +118,9 @@ fn split(url: &str) -> Result<(String, &str), &'static str> {
 pub(super) fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     let after_bracket = authority.rfind(']').map_or(0, |end| end + 1);
     match authority.get(after_bracket..).and_then(|rest| rest.rfind(':')) {
-        Some(colon) => (authority.get(..after_bracket + colon).unwrap_or(""), authority.get(after_bracket + colon + 1..)),
+        Some(colon) => {
+            (authority.get(..after_bracket + colon).unwrap_or(""), authority.get(after_bracket + colon + 1..))
+        }
         None => (authority, None),
     }
 }

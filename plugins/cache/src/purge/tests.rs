@@ -231,7 +231,10 @@ proptest! {
 fn spellings_of_one_url_are_purged_as_one() {
     let bare = |host: &str, port: &str, path: &str, query: &str| key("https", host, port, path, query);
     for (target, hit) in [
-        (Target::url("https://shop.example/%7euser/caf%c3%a9?q=%2f"), bare("shop.example", "", "/~user/caf%C3%A9", "q=%2F")),
+        (
+            Target::url("https://shop.example/%7euser/caf%c3%a9?q=%2f"),
+            bare("shop.example", "", "/~user/caf%C3%A9", "q=%2F"),
+        ),
         (Target::url("https://shop.example/~user"), bare("shop.example", "", "/%7Euser", "")),
         (Target::url("https://shop.example/café"), bare("shop.example", "", "/caf%C3%A9", "")),
         (Target::url("https://shop.example./a"), bare("shop.example", "", "/a", "")),

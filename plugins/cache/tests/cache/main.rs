@@ -19,10 +19,12 @@ mod warming;
 
 use std::time::Duration;
 
+use http::Method;
 use login::Login;
 use tidegate_cache::Cache;
-use http::Method;
-use tidegate_testkit::{Answer, GatewayBuilder, ManualClock, Script, TestGateway, Upstream, gateway, manual_clock, upstream};
+use tidegate_testkit::{
+    Answer, GatewayBuilder, ManualClock, Script, TestGateway, Upstream, gateway, manual_clock, upstream,
+};
 
 /// A gateway with this plugin before one upstream, on a clock that the test turns.
 struct Stage {

@@ -240,7 +240,8 @@ async fn a_stored_answer_of_unknown_length_ends_with_the_connection_for_an_old_c
     stage.get("/a").await.expect(200);
     for keep in ["", "Connection: keep-alive\r\n"] {
         let host = stage.gateway.addr();
-        let answer = stage.gateway.raw(format!("GET /a HTTP/1.0\r\nHost: {host}\r\n{keep}X-Unknown-Length: 1\r\n\r\n")).await;
+        let answer =
+            stage.gateway.raw(format!("GET /a HTTP/1.0\r\nHost: {host}\r\n{keep}X-Unknown-Length: 1\r\n\r\n")).await;
         let text = answer.text();
         assert!(text.contains("; hit"), "{text}");
         assert!(answer.closed && text.ends_with("\r\n\r\nstored"), "{text}");

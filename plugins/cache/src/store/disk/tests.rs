@@ -104,6 +104,13 @@ fn a_head() -> Head {
     head::tests::a_head()
 }
 
+/// With a length.
+fn a_head_of(length: usize) -> Head {
+    let mut head = a_head();
+    head.headers.insert("content-length", HeaderValue::from(length));
+    head
+}
+
 /// Other bytes at every place.
 fn a_body(length: usize) -> Bytes {
     (0..length as u64).map(|at| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect::<Vec<_>>().into()

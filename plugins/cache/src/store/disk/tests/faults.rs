@@ -44,6 +44,49 @@ async fn on_a_full_disk_answers_are_not_stored_and_those_that_are_give_way() {
 }
 
 #[tokio::test]
+async fn nobody_reads_what_the_disk_may_have_no_room_for() {
+    let zone = Zone::plain();
+    let Some(_small) = Small::mount(zone.path()) else {
+        eprintln!("not checked: no file system can be mounted here");
+        return;
+    };
+    let disk = zone.open().await;
+    // Nobody knows how long it gets.
+    let mut write = disk.begin(&slot(1), &key(1), &a_head());
+    write.write(a_body(1_000_000)).await;
+    until("some is written", || !zone.leftovers().is_empty()).await;
+    assert!(write.way().follow().is_none());
+    drop(write);
+    // Longer than the disk: that is known before anything is written.
+    let mut write = disk.begin(&slot(1), &key(1), &a_head_of(5_000_000));
+    write.write(a_body(100_000)).await;
+    until("it is lost", || write.is_lost()).await;
+    assert!(write.way().follow().is_none());
+    until("nothing is left", || zone.leftovers().is_empty()).await;
+}
+
+#[tokio::test]
+async fn who_reads_an_answer_meanwhile_gets_all_of_it_though_it_can_not_be_stored() {
+    let zone = Zone::plain();
+    let disk = zone.open().await;
+    let body = a_body(1_000_000);
+    let mut write = disk.begin(&slot(1), &key(1), &a_head_of(body.len()));
+    write.write(body.slice(..500_000)).await;
+    until("there is room for all of it", || write.way().follow().is_some()).await;
+    let mut follow = write.way().follow().expect("a reader");
+    fs::remove_dir_all(zone.path()).expect("removed");
+    write.write(body.slice(500_000..)).await;
+    assert!(write.finish().await.is_err());
+    let mut all = Vec::new();
+    while let Some(piece) =
+        Some(follow.read(all.len() as u64, 50_000).await.expect("more")).filter(|piece| !piece.is_empty())
+    {
+        all.extend_from_slice(&piece);
+    }
+    assert!(all == body);
+}
+
+#[tokio::test]
 async fn a_folder_that_was_removed_costs_what_it_held_and_is_made_again() {
     let zone = Zone::plain();
     let disk = zone.open().await;

@@ -70,7 +70,7 @@ impl Writing {
         Ok(())
     }
 
-    fn end(&self, block: Vec<u8>, number: u64) {
+    fn end(self: &Arc<Self>, block: Vec<u8>, number: u64) {
         let placed = self.write_end(block, number).and_then(|start| {
             let (file, path) = self.file()?;
             self.is_whole(start.body);
@@ -144,7 +144,10 @@ impl Writing {
             folder.temporary()
         });
         let made = made?;
-        self.set_aside(&made.0)?;
+        if let Err(error) = self.set_aside(&made.0) {
+            remove(&made.1);
+            return Err(error);
+        }
         // One thread at a time has it.
         Ok(self.file.get_or_init(|| made))
     }
@@ -174,7 +177,7 @@ impl Writing {
         self.news.send_replace(());
     }
 
-    fn fail_as(&self, why: Lost) {
+    fn fail_as(self: &Arc<Self>, why: Lost) {
         let wanted = {
             let mut unwritten = self.unwritten.lock();
             let wanted = self.expected.unwrap_or(0).max(unwritten.written + unwritten.length as u64);
