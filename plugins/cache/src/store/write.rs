@@ -23,8 +23,8 @@ const STEP: u64 = 512 << 10;
 /// The first such wait.
 const LEAST_WAIT: Duration = Duration::from_millis(10);
 
-/// How often it is doubled at most: two seconds and a half.
-const MOST_DOUBLED: u64 = 8;
+/// How often it is doubled at most: a third of a second. Pingora may wait seven times before it sends the next piece.
+const MOST_DOUBLED: u64 = 5;
 
 /// For how long a reader may take nothing while the writer of what it reads waits for it.
 const READERS_TIME: Duration = Duration::from_secs(10);
