@@ -54,6 +54,7 @@ pub mod erased;
 mod error;
 pub mod facts;
 mod fetch;
+pub mod fields;
 mod flow;
 mod folders;
 mod head;

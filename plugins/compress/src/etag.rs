@@ -2,6 +2,7 @@
 //! strong tag; the weak form of it they may share.
 
 use tidegate_core::HeaderValue;
+use tidegate_core::fields::tags;
 
 /// What becomes of a tag when the content is coded.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,26 +30,7 @@ pub(crate) fn weaken(tag: &HeaderValue) -> Weakened {
 
 /// Whether a list of tags (`If-None-Match`) has this one in its strong form.
 pub(crate) fn lists_strong<'a>(list: impl IntoIterator<Item = &'a HeaderValue>, tag: &HeaderValue) -> bool {
-    list.into_iter().any(|line| Tags(line.as_bytes()).any(|listed| listed == tag.as_bytes()))
-}
-
-/// The tags of a list, each with its quotes and its `W/`.
-struct Tags<'a>(&'a [u8]);
-
-impl<'a> Iterator for Tags<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let start = self.0.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b','))?;
-        let rest = self.0.get(start..)?;
-        let open = if rest.starts_with(b"W/") { 2 } else { 0 };
-        // What begins without a quote is no tag: the list ends here.
-        let quoted = rest.get(open..)?.strip_prefix(b"\"")?;
-        let length = open + 1 + quoted.iter().position(|byte| *byte == b'"')? + 1;
-        let (tag, after) = rest.split_at(length);
-        self.0 = after;
-        Some(tag)
-    }
+    list.into_iter().any(|line| tags(line.as_bytes()).any(|listed| listed.0 == tag.as_bytes()))
 }
 
 #[cfg(test)]

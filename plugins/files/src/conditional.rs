@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use tidegate_core::fields::{Tag, tags};
 use tidegate_core::{HeaderMap, HeaderName, header};
 
 use crate::version::Validators;
@@ -36,7 +37,7 @@ pub(crate) fn verdict(headers: &HeaderMap, ours: &Validators) -> Verdict {
 pub(crate) fn range_counts(headers: &HeaderMap, ours: &Validators, now: SystemTime) -> bool {
     let Some(field) = headers.get(header::IF_RANGE) else { return true };
     if field.as_bytes().starts_with(b"\"") || field.as_bytes().starts_with(b"W/") {
-        return Tags(field.as_bytes()).any(|tag| tag.is(ours, Comparison::Strong));
+        return tags(field.as_bytes()).any(|tag| is(tag, ours, Comparison::Strong));
     }
     // A date is a strong validator only of what has not just changed (section 8.8.2.2).
     let (Some(date), Some(ours)) = (date(headers, &header::IF_RANGE), ours.modified) else { return false };
@@ -60,43 +61,13 @@ enum Comparison {
 fn tagged(headers: &HeaderMap, name: &HeaderName, ours: &Validators, how: Comparison) -> Option<bool> {
     let mut lines = headers.get_all(name).into_iter().peekable();
     lines.peek()?;
-    let fits = |line: &[u8]| line.trim_ascii() == b"*" || Tags(line).any(|tag| tag.is(ours, how));
+    let fits = |line: &[u8]| line.trim_ascii() == b"*" || tags(line).any(|tag| is(tag, ours, how));
     Some(lines.any(|line| fits(line.as_bytes())))
 }
 
-/// The tags of a list, up to the first that is none.
-struct Tags<'a>(&'a [u8]);
-
-struct Tag<'a> {
-    weak: bool,
-    /// Quotes included.
-    opaque: &'a [u8],
-}
-
-impl Tag<'_> {
-    /// Ours is strong, so two that are equal are strongly so unless theirs is weak (RFC 9110 section 8.8.3.2).
-    fn is(&self, ours: &Validators, how: Comparison) -> bool {
-        self.opaque == ours.etag.as_bytes() && (how == Comparison::Weak || !self.weak)
-    }
-}
-
-impl<'a> Iterator for Tags<'a> {
-    type Item = Tag<'a>;
-
-    fn next(&mut self) -> Option<Tag<'a>> {
-        let start = self.0.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b','))?;
-        let rest = self.0.get(start..)?;
-        let (weak, rest) = match rest.strip_prefix(b"W/") {
-            Some(rest) => (true, rest),
-            None => (false, rest),
-        };
-        // A tag may have commas inside, and no quotes.
-        let inner = rest.strip_prefix(b"\"")?;
-        let end = inner.iter().position(|byte| *byte == b'"')? + 2;
-        let (opaque, left) = rest.split_at_checked(end)?;
-        self.0 = left;
-        Some(Tag { weak, opaque })
-    }
+/// Ours is strong, so two that are equal are strongly so unless theirs is weak (RFC 9110 section 8.8.3.2).
+fn is(theirs: Tag<'_>, ours: &Validators, how: Comparison) -> bool {
+    theirs.opaque() == ours.etag.as_bytes() && (how == Comparison::Weak || !theirs.is_weak())
 }
 
 #[cfg(test)]

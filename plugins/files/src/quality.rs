@@ -1,6 +1,6 @@
 //! Lists with weights: `Accept`, `Accept-Encoding` (RFC 9110 section 12.4).
 
-use tidegate_core::{HeaderMap, HeaderName};
+use tidegate_core::{HeaderMap, HeaderName, fields};
 
 /// A weight in thousandths.
 pub(crate) type Weight = u16;
@@ -16,16 +16,7 @@ fn element(element: &str) -> Option<(&str, Weight)> {
     let mut parts = element.split(';').map(|part| part.trim_matches([' ', '\t']));
     let name = parts.next().filter(|name| !name.is_empty())?;
     let quality = parts.filter_map(|part| part.split_once('=')).find(|(key, _)| key.eq_ignore_ascii_case("q"));
-    Some((name, quality.map_or(Some(1000), |(_, value)| weight(value))?))
-}
-
-/// `0` to `1` with at most three digits after the point.
-fn weight(text: &str) -> Option<Weight> {
-    let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
-    let good = matches!(whole, "0" | "1") && rest.len() <= 3 && rest.bytes().all(|byte| byte.is_ascii_digit());
-    let thousandths = rest.bytes().chain(*b"000").take(3).fold(0, |sum, digit| sum * 10 + Weight::from(digit - b'0'));
-    let weight = Weight::from(whole == "1") * 1000 + if good { thousandths } else { 0 };
-    (good && weight <= 1000).then_some(weight)
+    Some((name, quality.map_or(Some(1000), |(_, value)| fields::weight(value.as_bytes()))?))
 }
 
 /// Whether whoever sent these fields would rather have HTML than anything else: it is named, and nothing is liked

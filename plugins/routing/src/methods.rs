@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::Method;
-use tidegate_core::config::{MethodError, parse_method};
+use tidegate_core::config::{METHODS, MethodError, parse_method};
 
 use crate::text::text_type;
 
@@ -21,19 +21,6 @@ impl FromStr for MethodName {
 }
 
 text_type!(MethodName, "Method", "A method in upper case: `GET`, `POST`, or an extension such as `PROPFIND`.");
-
-/// In the order in which `Allow` lists them.
-const KNOWN: [Method; 9] = [
-    Method::GET,
-    Method::HEAD,
-    Method::POST,
-    Method::PUT,
-    Method::PATCH,
-    Method::DELETE,
-    Method::OPTIONS,
-    Method::TRACE,
-    Method::CONNECT,
-];
 
 /// A set of methods.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -86,13 +73,13 @@ impl Methods {
     }
 
     fn iter(&self) -> impl Iterator<Item = &Method> {
-        let known = KNOWN.iter().enumerate().filter(|(at, _)| self.known >> at & 1 == 1);
+        let known = METHODS.iter().enumerate().filter(|(at, _)| self.known >> at & 1 == 1);
         known.map(|(_, method)| method).chain(&self.other)
     }
 }
 
 fn bit(method: &Method) -> Option<u16> {
-    KNOWN.iter().position(|known| known == method).map(|at| 1 << at)
+    METHODS.iter().position(|known| known == method).map(|at| 1 << at)
 }
 
 /// As in `Allow`: `GET, HEAD`.

@@ -13,8 +13,8 @@ pub enum MethodError {
     NoMethod(String),
 }
 
-/// Those that HTTP itself has, and PATCH (RFC 5789).
-const KNOWN: [Method; 9] = [
+/// Those that HTTP itself has, and PATCH (RFC 5789), in the order in which `Allow` lists them.
+pub const METHODS: [Method; 9] = [
     Method::GET,
     Method::HEAD,
     Method::POST,
@@ -30,7 +30,7 @@ const KNOWN: [Method; 9] = [
 /// `get` would be another one that nobody sends.
 pub fn parse_method(text: &str) -> Result<Method, MethodError> {
     let upper = text.to_ascii_uppercase();
-    if text != upper && KNOWN.iter().any(|known| known.as_str() == upper) {
+    if text != upper && METHODS.iter().any(|known| known.as_str() == upper) {
         return Err(MethodError::Case(upper));
     }
     Method::from_bytes(text.as_bytes()).map_err(|_| MethodError::NoMethod(text.escape_debug().to_string()))

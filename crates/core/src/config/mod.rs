@@ -33,7 +33,7 @@ mod units;
 mod value;
 
 pub use error::{ConfigError, ConfigErrors};
-pub use method::{MethodError, parse_method};
+pub use method::{METHODS, MethodError, parse_method};
 pub use path::{ConfigPath, Segment};
 pub use raw::RawConfig;
 pub use redact::Redactions;

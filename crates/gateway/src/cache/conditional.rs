@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{RangeType, range_header_filter};
+use tidegate_core::fields::Tag;
 
 /// How many parts of one answer a client may ask for.
 const MOST_RANGES: usize = 200;
@@ -45,7 +46,7 @@ fn lists(line: &[u8], tag: Option<&[u8]>) -> bool {
 fn next_tag<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let start = rest.iter().position(|byte| !matches!(byte, b',' | b' ' | b'\t'))?;
     let text = rest.get(start..)?;
-    let opaque = text.strip_prefix(b"W/").unwrap_or(text);
+    let opaque = Tag(text).opaque();
     let end = match opaque.strip_prefix(b"\"") {
         Some(inside) => text.len() - opaque.len() + 2 + inside.iter().position(|byte| *byte == b'"')?,
         // No tag (RFC 9110 section 8.8.3), but some upstreams make them so.
@@ -58,8 +59,7 @@ fn next_tag<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 /// The weak comparison (RFC 9110 section 8.8.3.2).
 pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let opaque = |tag| <[u8]>::strip_prefix(tag, b"W/").unwrap_or(tag);
-    opaque(one) == opaque(other)
+    Tag(one).opaque() == Tag(other).opaque()
 }
 
 /// The parts that a client gets, and the head that says so. Without `Range`, or where it doesn't count, all of it.
@@ -76,8 +76,7 @@ fn range_counts(request: &HeaderMap, answer: &HeaderMap) -> bool {
     let Some(condition) = request.get(header::IF_RANGE) else { return true };
     let is_tag = condition.as_bytes().contains(&b'"');
     if is_tag {
-        let weak = condition.as_bytes().starts_with(b"W/");
-        return !weak && answer.get(header::ETAG) == Some(condition);
+        return !Tag(condition.as_bytes()).is_weak() && answer.get(header::ETAG) == Some(condition);
     }
     // What changed in the second before it was sent may have changed once more in that second (section 8.8.2.2).
     let (changed, made) = (date(answer, &header::LAST_MODIFIED), date(answer, &header::DATE));

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use tidegate_core::fields::Tag;
 use tidegate_core::{HeaderMap, HeaderName, header};
 
 use super::Refused;
@@ -42,15 +43,11 @@ pub(super) fn merged(stored: &HeaderMap, fresh: &HeaderMap, now: SystemTime) -> 
 /// Whether a 304 is about this answer: another tag is another answer's (RFC 9111 section 4.3.4).
 pub(super) fn confirms(stored: &HeaderMap, fresh: &HeaderMap) -> bool {
     match (stored.get(header::ETAG), fresh.get(header::ETAG)) {
-        (Some(stored), Some(fresh)) => opaque(stored.as_bytes()) == opaque(fresh.as_bytes()),
+        (Some(stored), Some(fresh)) => Tag(stored.as_bytes()).opaque() == Tag(fresh.as_bytes()).opaque(),
         _ => true,
     }
 }
 
 fn is_weak(headers: &HeaderMap) -> bool {
-    headers.get(header::ETAG).is_some_and(|tag| tag.as_bytes().starts_with(b"W/"))
-}
-
-fn opaque(tag: &[u8]) -> &[u8] {
-    tag.strip_prefix(b"W/").unwrap_or(tag)
+    headers.get(header::ETAG).is_some_and(|tag| Tag(tag.as_bytes()).is_weak())
 }

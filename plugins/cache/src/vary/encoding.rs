@@ -1,6 +1,7 @@
 //! `Accept-Encoding`: there are few ways to mean something by it, and many to write it.
 
 use smallvec::SmallVec;
+use tidegate_core::fields;
 
 /// The codings that tell variants apart. An answer in any other coding is not stored where `Accept-Encoding` chose it.
 const KNOWN: [&str; 4] = ["br", "deflate", "gzip", "zstd"];
@@ -70,19 +71,5 @@ fn place(name: &[u8]) -> Option<usize> {
 /// `q=0.5` in thousandths (RFC 9110 section 12.4.2).
 fn weight_of(parameter: &[u8]) -> Option<u16> {
     let value = parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q="))?;
-    let (whole, fraction) = match value.iter().position(|byte| *byte == b'.') {
-        Some(dot) => (value.get(..dot)?, value.get(dot + 1..)?),
-        None => (value, &[][..]),
-    };
-    let whole = match whole {
-        b"0" => 0,
-        b"1" => 1000,
-        _ => return None,
-    };
-    if fraction.len() > 3 || !fraction.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let thousandths =
-        (0..3).fold(0, |sum, place| sum * 10 + fraction.get(place).map_or(0, |digit| u16::from(digit - b'0')));
-    Some(whole + thousandths).filter(|weight| *weight <= 1000)
+    fields::weight(value)
 }

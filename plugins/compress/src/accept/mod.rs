@@ -5,7 +5,7 @@ mod naive;
 #[cfg(test)]
 mod tests;
 
-use tidegate_core::{HeaderMap, header};
+use tidegate_core::{HeaderMap, fields, header};
 
 use crate::algorithm::Algorithm;
 
@@ -102,21 +102,8 @@ impl Weight {
 
     /// `q=0.5`: up to three digits, and none but zeros after a one.
     fn parse(parameter: &[u8]) -> Result<Self, Malformed> {
-        let [b'q' | b'Q', b'=', whole @ (b'0' | b'1'), rest @ ..] = parameter else { return Err(Malformed) };
-        let digits = match rest {
-            [] => rest,
-            [b'.', digits @ ..] => digits,
-            _ => return Err(Malformed),
-        };
-        if digits.len() > 3 || !digits.iter().all(u8::is_ascii_digit) {
-            return Err(Malformed);
-        }
-        let thousandths = digits.iter().zip([100, 10, 1]).map(|(digit, worth)| u16::from(digit - b'0') * worth).sum();
-        match (whole, thousandths) {
-            (b'0', thousandths) => Ok(Self(thousandths)),
-            (_, 0) => Ok(Self::ONE),
-            _ => Err(Malformed),
-        }
+        let [b'q' | b'Q', b'=', value @ ..] = parameter else { return Err(Malformed) };
+        fields::weight(value).map(Self).ok_or(Malformed)
     }
 }
 
