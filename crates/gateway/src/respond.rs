@@ -67,12 +67,12 @@ async fn prepare(
 }
 
 /// Answers that never have a body (RFC 9110 section 6.4.1).
-fn bodiless(status: StatusCode) -> bool {
+pub(crate) fn bodiless(status: StatusCode) -> bool {
     status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
 }
 
 /// The reply as a head and a body, with what every answer of ours has.
-fn render(exchange: &Exchange, reply: Reply, session: &Session) -> (ResponseHeader, Payload) {
+fn render(exchange: &Exchange, reply: Reply, session: &mut Session) -> (ResponseHeader, Payload) {
     let (status, headers, body) = reply.into_parts();
     let mut head = new_head(status, headers.len() + 3);
     copy(&headers, &mut head);
@@ -105,14 +105,19 @@ fn render(exchange: &Exchange, reply: Reply, session: &Session) -> (ResponseHead
     (head, payload)
 }
 
-fn request_id(exchange: &Exchange) -> HeaderValue {
+pub(crate) fn request_id(exchange: &Exchange) -> HeaderValue {
     exchange.request.facts.request_id.as_header().clone()
 }
 
-/// A body without a length comes in chunks. HTTP/1.0 knows none, and HTTP/2 has its own framing.
-fn frame(session: &Session, head: &mut ResponseHeader) {
-    if session.req_header().version == Version::HTTP_11 && !head.headers.contains_key(header::CONTENT_LENGTH) {
-        let _ = head.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+/// A body without a length comes in chunks. HTTP/1.0 knows none (RFC 9112 section 6.1): there it ends with the connection.
+/// HTTP/2 has its own framing.
+pub(crate) fn frame(session: &mut Session, head: &mut ResponseHeader) {
+    if head.headers.contains_key(header::CONTENT_LENGTH) || session.is_http2() {
+        return;
+    }
+    match session.req_header().version < Version::HTTP_11 {
+        true => session.set_keepalive(None),
+        false => drop(head.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))),
     }
 }
 

@@ -5,7 +5,7 @@ use pingora_cache::{CacheKey as EngineKey, CacheOptionOverrides};
 use pingora_error::{Error, ErrorType};
 use pingora_proxy::Session;
 use tidegate_core::Reply;
-use tidegate_core::cache::{CacheKey, Lookup};
+use tidegate_core::cache::Lookup;
 use tidegate_core::facts::CacheStatus;
 
 use crate::exchange::Exchange;
@@ -53,13 +53,9 @@ pub(crate) fn enable(session: &mut Session, exchange: &Exchange) {
 /// The key as Pingora wants it.
 pub(crate) fn key(exchange: &Exchange) -> pingora_error::Result<EngineKey> {
     let key = exchange.cache.key.as_ref().ok_or_else(|| Error::explain(ErrorType::InternalError, "no cache key"))?;
-    Ok(engine_key(key))
-}
-
-fn engine_key(key: &CacheKey) -> EngineKey {
     let mut engine = EngineKey::new(key.as_bytes(), "");
     engine.set_primary_bin_override(key.hash());
-    engine
+    Ok(engine)
 }
 
 /// The answer to `only-if-cached` where nothing is stored that fits (RFC 9111 section 5.2.1.7).

@@ -1,7 +1,7 @@
 //! A stored answer that is in memory and needs nothing but to be sent: most answers of a busy cache.
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Version, header};
+use http::{HeaderMap, Method, StatusCode};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use tidegate_core::AnsweredBy;
@@ -12,7 +12,7 @@ use super::{enable, refresh};
 use crate::chain::HookFailed;
 use crate::exchange::Exchange;
 use crate::proxy::hook_failed;
-use crate::respond::respond;
+use crate::respond::{bodiless, frame, request_id, respond};
 
 /// Asks the policy whether there is a cache for this request, and sends what is at hand. `false`: the request goes on.
 pub(crate) async fn at_once(session: &mut Session, exchange: &mut Exchange) -> pingora_error::Result<bool> {
@@ -37,12 +37,10 @@ async fn send(session: &mut Session, exchange: &mut Exchange, found: AtOnce) -> 
         refresh::spawn(session, exchange);
     }
     let AtOnce { status, headers, mut body, .. } = found;
-    let mut head = ResponseHeader::build_no_case(status, None)?;
-    head.set_version(Version::HTTP_11);
-    let without_body = session.req_header().method == Method::HEAD || no_body(status);
-    if let Err(failed) = dress(session, exchange, &mut head, headers, without_body, &mut body).await {
+    let without_body = session.req_header().method == Method::HEAD || bodiless(status);
+    let mut head = head_of(exchange, status, headers);
+    if let Err(failed) = dress(session, exchange, &mut head, without_body, &mut body).await {
         let reply = hook_failed(exchange, &failed);
-        exchange.response_seen = true;
         return respond(session, exchange, reply).await;
     }
     exchange.status = head.status.as_u16();
@@ -63,8 +61,12 @@ async fn send(session: &mut Session, exchange: &mut Exchange, found: AtOnce) -> 
     Ok(())
 }
 
-fn no_body(status: http::StatusCode) -> bool {
-    status == http::StatusCode::NO_CONTENT || status == http::StatusCode::NOT_MODIFIED
+/// The stored head, with what every answer of ours has.
+fn head_of(exchange: &Exchange, status: StatusCode, headers: HeaderMap) -> ResponseHeader {
+    let mut parts = http::Response::new(()).into_parts().0;
+    (parts.status, parts.headers) = (status, headers);
+    parts.headers.insert(exchange.generation.request_ids.header(), request_id(exchange));
+    ResponseHeader::from(parts)
 }
 
 /// The head, and the body, as the chain wants them.
@@ -72,16 +74,9 @@ async fn dress(
     session: &mut Session,
     exchange: &mut Exchange,
     head: &mut ResponseHeader,
-    headers: http::HeaderMap,
     without_body: bool,
     body: &mut [Bytes],
 ) -> Result<(), HookFailed> {
-    let mut parts: http::response::Parts =
-        std::mem::replace(head, ResponseHeader::from(http::Response::new(()).into_parts().0)).into();
-    parts.headers = headers;
-    let id = exchange.request.facts.request_id.as_header().clone();
-    parts.headers.insert(exchange.generation.request_ids.header(), id);
-    *head = ResponseHeader::from(parts);
     exchange.response_seen = true;
     let (route, mut cx) = exchange.hooks(session);
     route.chain.response(&mut cx, head).await?;
@@ -89,17 +84,8 @@ async fn dress(
     for (place, piece) in body.iter_mut().enumerate().filter(|_| !without_body) {
         route.chain.response_body(&mut cx, piece, place + 1 == count)?;
     }
-    if !head.headers.contains_key(header::CONTENT_LENGTH) && !without_body && !session.is_http2() {
-        end_it(session, head);
+    if !without_body {
+        frame(session, head);
     }
     Ok(())
-}
-
-/// How a client of HTTP/1 learns where a body of unknown length ends. HTTP/1.0 knows no chunks (RFC 9112 section 6.1).
-fn end_it(session: &mut Session, head: &mut ResponseHeader) {
-    if session.req_header().version < Version::HTTP_11 {
-        session.set_keepalive(None);
-    } else {
-        let _ = head.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
 }
