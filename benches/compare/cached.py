@@ -19,7 +19,7 @@ import sys
 import tempfile
 
 import compare
-from compare import NGINX_PROXY, Proxy, Tidegate, free_port, start, stop, wait_for
+from compare import NGINX_PROXY, Haproxy, Proxy, Tidegate, free_port, start, stop, wait_for
 
 SIZES = {"1k": 1024, "64k": 64 * 1024}
 
@@ -51,28 +51,13 @@ VARNISH = """vcl 4.1;
 backend default {{ .host = "127.0.0.1"; .port = "{backend}"; }}
 """
 
-HAPROXY = """
-global
-  nbthread 1
-  maxconn 2000
-cache bench
+HAPROXY_CACHE = """cache bench
   total-max-size 64
   max-object-size 1000000
   max-age 3600
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
-  timeout http-request 10s
-frontend front
-  bind 127.0.0.1:{port}
-  http-request cache-use bench
+"""
+HAPROXY_FRONT = """  http-request cache-use bench
   http-response cache-store bench
-  default_backend back
-backend back
-  http-reuse always
-  server one 127.0.0.1:{backend}
 """
 
 
@@ -106,10 +91,9 @@ class Varnish(Proxy):
                 "-a", f"127.0.0.1:{self.port}", "-T", "none"]
 
 
-class HaproxyCache(Proxy):
-    def command(self, dir, backend):
-        text = HAPROXY.format(port=self.port, backend=backend)
-        return ["haproxy", "-db", "-f", self.write(dir, f"{self.name}.cfg", text)]
+class HaproxyCache(Haproxy):
+    def text(self, backend, front, sections=""):
+        return super().text(backend, front + HAPROXY_FRONT, HAPROXY_CACHE)
 
 
 KINDS = {"tidegate": TidegateCache, "nginx": NginxCache, "varnish": Varnish, "haproxy": HaproxyCache}

@@ -124,7 +124,7 @@ HAPROXY = """
 global
   nbthread 1
   maxconn 2000
-defaults
+{sections}defaults
   mode http
   timeout connect 5s
   timeout client 60s
@@ -132,9 +132,7 @@ defaults
   timeout http-request 10s
 frontend front
   bind 127.0.0.1:{port}
-{limit}
-  default_backend back
-backend back
+{front}backend back
   http-reuse always
   server one 127.0.0.1:{backend}
 """
@@ -231,8 +229,11 @@ class Nginx(Proxy):
 class Haproxy(Proxy):
     def command(self, dir, backend):
         limit = HAPROXY_LIMIT.format(rate=self.rate) if self.rate else ""
-        text = HAPROXY.format(port=self.port, backend=backend, limit=limit)
-        return ["haproxy", "-db", "-f", self.write(dir, f"{self.name}.cfg", text)]
+        return ["haproxy", "-db", "-f", self.write(dir, f"{self.name}.cfg", self.text(backend, limit))]
+
+    def text(self, backend, front, sections=""):
+        front += "  default_backend back\n"
+        return HAPROXY.format(port=self.port, backend=backend, front=front, sections=sections)
 
 
 class Tidegate(Proxy):
@@ -350,7 +351,9 @@ class TidegateJob(Job, TidegateChain):
 
 class HaproxyJob(Job):
     def command(self, dir, backend):
-        path = self.write(dir, f"{self.name}.cfg", self.fill(job.HAPROXY, backend))
+        front = self.fill(HAPROXY_LIMIT + job.HAPROXY, backend)
+        text = HAPROXY.format(port=self.port, backend=backend, front=front, sections="")
+        path = self.write(dir, f"{self.name}.cfg", text)
         self.log = os.path.join(dir, f"{self.name}-{self.port}.log")
         return ["sh", "-c", f"exec haproxy -db -f {path} > {self.log}"]
 
