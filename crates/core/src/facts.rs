@@ -66,7 +66,8 @@ impl RequestId {
     pub fn uuid(bits: u128, version: u8) -> Self {
         let version = u128::from(version & 0xf);
         let uuid = bits & !(0xf << 76) & !(0b11 << 62) | version << 76 | 0b10 << 62;
-        Self::parse(&uuid_text(uuid)).expect("hex digits and dashes are a request id")
+        let text = HeaderValue::from_bytes(&uuid_text(uuid));
+        Self(text.expect("hex digits and dashes are a header's value"))
     }
 
     /// As a header value.
@@ -82,19 +83,29 @@ impl RequestId {
 }
 
 fn uuid_text(uuid: u128) -> [u8; 36] {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut text = [b'-'; 36];
     let mut place = 0;
     for (nth, byte) in uuid.to_be_bytes().into_iter().enumerate() {
         if matches!(nth, 4 | 6 | 8 | 10) {
             place += 1;
         }
-        text[place] = HEX[usize::from(byte >> 4)];
-        text[place + 1] = HEX[usize::from(byte & 0xf)];
+        text[place..place + 2].copy_from_slice(&HEX[usize::from(byte)]);
         place += 2;
     }
     text
 }
+
+/// Each byte as two digits.
+const HEX: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut all = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        all[byte] = [DIGITS[byte >> 4], DIGITS[byte & 0xf]];
+        byte += 1;
+    }
+    all
+};
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

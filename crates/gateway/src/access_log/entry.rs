@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, header};
 use tidegate_core::{AnsweredBy, ConfigError, ConfigErrors, ConfigPath};
 
 use super::config::OnConfig;
-use super::line::Line;
+use super::line::{Key, Line, key};
 use super::redact::{Redactor, put_place};
 
 /// One request that has ended. What is `None` has no place in the line.
@@ -74,7 +74,8 @@ pub(super) struct Extras {
 
 struct Extra {
     name: HeaderName,
-    key: Box<str>,
+    json: Box<str>,
+    text: Box<str>,
     hidden: bool,
 }
 
@@ -94,8 +95,8 @@ impl Extra {
             let path = ConfigPath::root().key("headers").index(index);
             ConfigError::at(path, format!("`{}` is no header name", text.escape_debug()))
         })?;
-        let key = format!("header.{name}").into();
-        Ok(Self { hidden: redactor.hides(name.as_str().as_bytes()), name, key })
+        let (json, text) = (format!(",\"header.{name}\":").into(), format!(" header.{name}=").into());
+        Ok(Self { hidden: redactor.hides(name.as_str().as_bytes()), name, json, text })
     }
 }
 
@@ -109,57 +110,57 @@ impl Entry<'_> {
     }
 
     fn put_request(&self, extras: &Extras, line: &mut Line<'_>) {
-        line.text("request_id", self.request_id.as_bytes());
-        line.text("method", self.method.as_bytes());
+        line.text(key!("request_id"), self.request_id.as_bytes());
+        line.text(key!("method"), self.method.as_bytes());
         match Redactor::concerns(self.path.as_bytes()) {
-            true => line.quoted("path", |text| extras.redactor.put_query(self.path.as_bytes(), text)),
-            false => line.text("path", self.path.as_bytes()),
+            true => line.quoted(key!("path"), |text| extras.redactor.put_query(self.path.as_bytes(), text)),
+            false => line.text(key!("path"), self.path.as_bytes()),
         }
         if let Some(query) = self.query {
-            line.quoted("query", |text| extras.redactor.put_query(query.as_bytes(), text));
+            line.quoted(key!("query"), |text| extras.redactor.put_query(query.as_bytes(), text));
         }
         match self.host.contains('@') {
-            true => line.quoted("host", |text| put_place(self.host.as_bytes(), text)),
-            false => line.text("host", self.host.as_bytes()),
+            true => line.quoted(key!("host"), |text| put_place(self.host.as_bytes(), text)),
+            false => line.text(key!("host"), self.host.as_bytes()),
         }
-        line.text("scheme", self.scheme.as_bytes());
-        line.text("protocol", self.protocol.as_bytes());
+        line.text(key!("scheme"), self.scheme.as_bytes());
+        line.text(key!("protocol"), self.protocol.as_bytes());
     }
 
     fn put_connection(&self, line: &mut Line<'_>) {
-        line.ip("client", self.client);
+        line.ip(key!("client"), self.client);
         if let Some(peer) = self.peer {
-            line.address("peer", peer);
+            line.address(key!("peer"), peer);
         }
-        line.text("listener", self.listener.as_bytes());
-        line.maybe_text("tls", self.tls);
+        line.text(key!("listener"), self.listener.as_bytes());
+        line.maybe_text(key!("tls"), self.tls);
     }
 
     fn put_answer(&self, line: &mut Line<'_>) {
-        line.text("route", self.route.as_bytes());
-        line.number("status", self.status.into());
-        line.millis("duration_ms", self.duration);
-        line.number("bytes_in", self.bytes_in);
-        line.number("bytes_out", self.bytes_out);
-        line.clean("answered_by", answered_by(self.answered_by));
+        line.text(key!("route"), self.route.as_bytes());
+        line.number(key!("status"), self.status.into());
+        line.millis(key!("duration_ms"), self.duration);
+        line.number(key!("bytes_in"), self.bytes_in);
+        line.number(key!("bytes_out"), self.bytes_out);
+        line.clean(key!("answered_by"), answered_by(self.answered_by));
         if let Some(upstream) = self.upstream {
-            line.text("upstream", upstream.as_bytes());
-            line.maybe_text("target", self.target);
-            line.number("tries", self.tries.into());
-            line.maybe_text("retry_reason", self.retry_reason);
-            line.maybe_text("retry_refused", self.retry_refused);
+            line.text(key!("upstream"), upstream.as_bytes());
+            line.maybe_text(key!("target"), self.target);
+            line.number(key!("tries"), self.tries.into());
+            line.maybe_text(key!("retry_reason"), self.retry_reason);
+            line.maybe_text(key!("retry_refused"), self.retry_refused);
         }
-        line.maybe_text("code", self.code);
-        line.maybe_text("error", self.error);
-        line.maybe_text("identity", self.subject);
+        line.maybe_text(key!("code"), self.code);
+        line.maybe_text(key!("error"), self.error);
+        line.maybe_text(key!("identity"), self.subject);
     }
 
     fn put_headers(&self, extras: &Extras, line: &mut Line<'_>) {
         if let Some(agent) = self.headers.get(header::USER_AGENT) {
-            line.text("user_agent", agent.as_bytes());
+            line.text(key!("user_agent"), agent.as_bytes());
         }
         if let Some(referer) = self.headers.get(header::REFERER) {
-            line.quoted("referer", |text| extras.redactor.put_url(referer.as_bytes(), text));
+            line.quoted(key!("referer"), |text| extras.redactor.put_url(referer.as_bytes(), text));
         }
         for extra in &extras.headers {
             extra.put(self.headers, line);
@@ -171,10 +172,11 @@ impl Extra {
     fn put(&self, headers: &HeaderMap, line: &mut Line<'_>) {
         let mut values = headers.get_all(&self.name).iter();
         let Some(first) = values.next() else { return };
+        let key = Key { json: &self.json, text: &self.text };
         if self.hidden {
-            return line.clean(&self.key, b"***");
+            return line.clean(key, b"***");
         }
-        line.quoted(&self.key, |text| {
+        line.quoted(key, |text| {
             text.push(first.as_bytes());
             values.for_each(|value| {
                 text.push(b", ");

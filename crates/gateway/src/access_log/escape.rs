@@ -22,6 +22,12 @@ const CLEAN: [bool; 256] = {
     clean
 };
 
+/// Whether nothing of a text needs escaping.
+fn is_clean(text: &[u8]) -> bool {
+    // No early exit: the compiler makes vector code of this.
+    text.iter().fold(true, |clean, &byte| clean & (byte.wrapping_sub(0x20) < 0x5f) & (byte != b'"') & (byte != b'\\'))
+}
+
 /// Whether a text can stand without quotes in a `key=value` pair.
 pub(super) fn is_bare(text: &[u8]) -> bool {
     let bare = |byte: &u8| CLEAN[usize::from(*byte)] && !matches!(byte, b' ' | b'=');
@@ -47,6 +53,9 @@ impl<'a> Quoted<'a> {
     }
 
     fn escape(&mut self, mut rest: &[u8]) {
+        if is_clean(rest) {
+            return self.out.extend_from_slice(rest);
+        }
         loop {
             let clean = rest.iter().position(|byte| !CLEAN[usize::from(*byte)]).unwrap_or(rest.len());
             let (copied, dirty) = rest.split_at(clean);

@@ -7,21 +7,36 @@ use super::config::Format;
 use super::escape::{Quoted, is_bare};
 use crate::client::IpText;
 
+/// A field's name, as each format has it: with what comes before it, and what stands between it and its value.
+#[derive(Clone, Copy)]
+pub(super) struct Key<'a> {
+    pub(super) json: &'a str,
+    pub(super) text: &'a str,
+}
+
+/// The [`Key`] of a name that needs no escaping.
+macro_rules! key {
+    ($name:literal) => {
+        $crate::access_log::line::Key { json: concat!(",\"", $name, "\":"), text: concat!(" ", $name, "=") }
+    };
+}
+pub(super) use key;
+
 /// One line.
 pub(super) struct Line<'a> {
     format: Format,
     out: &'a mut Vec<u8>,
-    separator: &'static [u8],
+    start: usize,
 }
 
 impl<'a> Line<'a> {
     /// An empty line at the end of `out`.
     pub(super) fn begin(format: Format, out: &'a mut Vec<u8>) -> Self {
-        let separator: &[u8] = match format {
-            Format::Json => b"{",
-            Format::Text => b"",
-        };
-        Self { format, out, separator }
+        if format == Format::Json {
+            out.push(b'{');
+        }
+        let start = out.len();
+        Self { format, out, start }
     }
 
     /// Ends it.
@@ -32,25 +47,18 @@ impl<'a> Line<'a> {
         });
     }
 
-    fn key(&mut self, key: &str) {
-        self.out.extend_from_slice(self.separator);
-        match self.format {
-            Format::Json => {
-                self.separator = b",";
-                self.out.push(b'"');
-                self.out.extend_from_slice(key.as_bytes());
-                self.out.extend_from_slice(b"\":");
-            }
-            Format::Text => {
-                self.separator = b" ";
-                self.out.extend_from_slice(key.as_bytes());
-                self.out.push(b'=');
-            }
-        }
+    fn key(&mut self, key: Key<'_>) {
+        let text = match self.format {
+            Format::Json => key.json,
+            Format::Text => key.text,
+        };
+        // Before the first one there is nothing to be separated from.
+        let separated = usize::from(self.out.len() == self.start);
+        self.out.extend_from_slice(text.as_bytes().get(separated..).unwrap_or_default());
     }
 
     /// A text known to be visible ASCII without quotes, backslashes and `=`.
-    pub(super) fn clean(&mut self, key: &str, text: &[u8]) {
+    pub(super) fn clean(&mut self, key: Key<'_>, text: &[u8]) {
         self.key(key);
         match self.format {
             Format::Json => {
@@ -63,7 +71,7 @@ impl<'a> Line<'a> {
     }
 
     /// Any text, of any origin.
-    pub(super) fn text(&mut self, key: &str, text: &[u8]) {
+    pub(super) fn text(&mut self, key: Key<'_>, text: &[u8]) {
         match self.format {
             Format::Text if is_bare(text) => self.clean(key, text),
             _ => self.quoted(key, |quoted| quoted.push(text)),
@@ -71,14 +79,14 @@ impl<'a> Line<'a> {
     }
 
     /// Any text, if there is one.
-    pub(super) fn maybe_text(&mut self, key: &str, text: Option<&str>) {
+    pub(super) fn maybe_text(&mut self, key: Key<'_>, text: Option<&str>) {
         if let Some(text) = text {
             self.text(key, text.as_bytes());
         }
     }
 
     /// A text of several pieces.
-    pub(super) fn quoted(&mut self, key: &str, pieces: impl FnOnce(&mut Quoted<'_>)) {
+    pub(super) fn quoted(&mut self, key: Key<'_>, pieces: impl FnOnce(&mut Quoted<'_>)) {
         self.key(key);
         self.out.push(b'"');
         pieces(&mut Quoted::new(self.out));
@@ -86,12 +94,12 @@ impl<'a> Line<'a> {
     }
 
     /// An address.
-    pub(super) fn ip(&mut self, key: &str, ip: IpAddr) {
+    pub(super) fn ip(&mut self, key: Key<'_>, ip: IpAddr) {
         self.clean(key, IpText::of(ip).as_bytes());
     }
 
     /// An address with its port.
-    pub(super) fn address(&mut self, key: &str, address: SocketAddr) {
+    pub(super) fn address(&mut self, key: Key<'_>, address: SocketAddr) {
         let mut text = [0; 60];
         let mut length = 0;
         let mut push = |piece: &[u8]| {
@@ -110,13 +118,13 @@ impl<'a> Line<'a> {
     }
 
     /// A number.
-    pub(super) fn number(&mut self, key: &str, number: u64) {
+    pub(super) fn number(&mut self, key: Key<'_>, number: u64) {
         self.key(key);
         self.out.extend_from_slice(Digits::of(number).as_bytes());
     }
 
     /// A duration in milliseconds, to the microsecond.
-    pub(super) fn millis(&mut self, key: &str, duration: Duration) {
+    pub(super) fn millis(&mut self, key: Key<'_>, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         self.number(key, micros / 1000);
         let part = (micros % 1000) as u16;
@@ -165,11 +173,11 @@ mod tests {
     #[test]
     fn numbers_are_exact_at_both_ends() {
         let put = |line: &mut Line<'_>| {
-            line.number("a", 0);
-            line.number("b", u64::MAX);
-            line.millis("c", Duration::ZERO);
-            line.millis("d", Duration::from_nanos(1_020_999));
-            line.millis("e", Duration::MAX);
+            line.number(key!("a"), 0);
+            line.number(key!("b"), u64::MAX);
+            line.millis(key!("c"), Duration::ZERO);
+            line.millis(key!("d"), Duration::from_nanos(1_020_999));
+            line.millis(key!("e"), Duration::MAX);
         };
         assert_eq!(
             line(Format::Json, put),
@@ -181,7 +189,7 @@ mod tests {
     fn a_text_is_bare_only_where_that_can_be_read_back() {
         let put = |line: &mut Line<'_>| {
             for text in ["plain/x-1.2", "", "a b", "a=b", "a\"b", "ü"] {
-                line.text("t", text.as_bytes());
+                line.text(key!("t"), text.as_bytes());
             }
         };
         assert_eq!(line(Format::Text, put), "t=plain/x-1.2 t=\"\" t=\"a b\" t=\"a=b\" t=\"a\\\"b\" t=\"ü\"\n");
@@ -190,8 +198,8 @@ mod tests {
     #[test]
     fn addresses_have_their_ports() {
         let put = |line: &mut Line<'_>| {
-            line.address("a", "192.0.2.1:80".parse().expect("an address"));
-            line.address("b", "[1111:2222:3333:4444:5555:6666:7777:8888]:65535".parse().expect("an address"));
+            line.address(key!("a"), "192.0.2.1:80".parse().expect("an address"));
+            line.address(key!("b"), "[1111:2222:3333:4444:5555:6666:7777:8888]:65535".parse().expect("an address"));
         };
         assert_eq!(line(Format::Text, put), "a=192.0.2.1:80 b=[1111:2222:3333:4444:5555:6666:7777:8888]:65535\n");
     }

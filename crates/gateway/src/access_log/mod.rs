@@ -23,7 +23,7 @@ use tidegate_core::{ConfigError, ConfigErrors, Metrics};
 
 use config::{Format, OnConfig};
 use entry::Extras;
-use line::Line;
+use line::{Line, key};
 use writer::Writer;
 
 /// Where requests are logged. Cheap to clone; the last clone dropped lets the writing thread finish and end.
@@ -72,7 +72,7 @@ impl AccessLog {
         let mut text = SCRATCH.take();
         text.clear();
         let mut line = Line::begin(self.0.format, &mut text);
-        line.clean("time", &time::rfc3339(time));
+        line.clean(key!("time"), &time::rfc3339(time));
         entry.put(&self.0.extras, &mut line);
         line.end();
         self.0.writer.append(&text);
