@@ -1,7 +1,7 @@
 // A browser that does as it is told, and says what came of it.
 //
 // PACKAGES is where npm has put the packages, CHROMIUM the browser; the argument is a list of steps as JSON. Each
-// step is told of in one line of JSON: { text, errors, responses }.
+// step is told of in one line of JSON: { text, errors, responses }. With PICTURES, a folder, each leaves a picture there.
 import { createRequire } from "node:module";
 import process from "node:process";
 
@@ -22,23 +22,38 @@ page.on("requestfailed", (request) => errors.push(`${request.url()}: ${request.f
 const network = await page.context().newCDPSession(page);
 await network.send("Network.enable");
 const kept = new Set();
+// What came over the network itself: a 304, where the page gets the 200 that the browser had.
+const wires = new Map();
+const lowercase = (headers) => Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+network.on("Network.responseReceivedExtraInfo", ({ requestId, statusCode, headers }) =>
+  wires.set(requestId, { status: statusCode, headers: lowercase(headers) }));
 network.on("Network.requestServedFromCache", ({ requestId }) => kept.add(requestId));
-network.on("Network.responseReceived", ({ requestId, response }) => {
-  const headers = Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name.toLowerCase(), value]));
+network.on("Network.responseReceived", ({ requestId, response, hasExtraInfo }) => {
   const cached = response.fromDiskCache || kept.has(requestId);
-  responses.push({ path: new URL(response.url).pathname, status: response.status, cached, headers });
+  const { pathname: path } = new URL(response.url);
+  responses.push({ path, status: response.status, cached, headers: lowercase(response.headers), requestId, hasExtraInfo });
 });
+// The two are told of in any order.
+async function told() {
+  while (responses.some((it) => it.hasExtraInfo && !it.cached && !wires.has(it.requestId)))
+    await new Promise((resume) => setTimeout(resume, 5));
+  return responses.map(({ requestId, hasExtraInfo, ...it }) => ({ ...it, wire: it.cached ? null : wires.get(requestId) ?? null }));
+}
 
 const doing = {
   open: (url) => page.goto(url, { waitUntil: "networkidle" }),
   click: (selector) => page.click(selector),
+  reload: () => page.reload({ waitUntil: "networkidle" }),
 };
+let step = 0;
 try {
   for (const [what, of] of JSON.parse(process.argv[2])) {
     await doing[what](of);
     await page.waitForSelector("#app[data-ready]");
     const text = await page.textContent("#app");
-    console.log(JSON.stringify({ text, errors, responses }));
+    step += 1;
+    if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/${step}.png` });
+    console.log(JSON.stringify({ text, errors, responses: await told() }));
     [errors, responses] = [[], []];
   }
 } finally {

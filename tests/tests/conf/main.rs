@@ -1,15 +1,16 @@
 //! Every example in `conf/` starts, and does with requests what its comments say.
 
+mod cache;
+mod manual;
+mod site;
 mod support;
 
 use std::collections::BTreeMap;
 
 use http::Method;
-use tidegate::{ConfigSource, Gateway};
-use tidegate_routing::Routing;
-use tidegate_testkit::{Client, H2Client, call, certs};
+use tidegate_testkit::{Client, H2Client, call};
 
-use crate::support::{CameFrom, GRPC, HOST, folder, names, start, tidegate};
+use crate::support::{CameFrom, GRPC, HOST, names, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_starts_and_listens_where_it_says() {
@@ -20,63 +21,6 @@ async fn every_example_starts_and_listens_where_it_says() {
         let listeners = example.text.matches("bind: ").count();
         let bound = example.gateway.addresses().len() + usize::from(example.gateway.admin_address().is_some());
         assert_eq!(bound, listeners, "{name}");
-    }
-}
-
-#[tokio::test]
-async fn whole_configurations_in_the_manual_are_good() {
-    let mut found = 0;
-    for page in ["../README.md", "getting-started.md"] {
-        let text = std::fs::read_to_string(folder().join("../docs").join(page)).expect("a page");
-        for block in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
-            let indent = block.len() - block.trim_start().len();
-            let yaml: String = block.lines().map(|line| line.get(indent..).unwrap_or("").to_owned() + "\n").collect();
-            if yaml.contains("listeners:") {
-                found += 1;
-                let gateway = tidegate();
-                gateway.check_strict(&ConfigSource::yaml(&*yaml)).unwrap_or_else(|error| panic!("{page}:\n{error}"));
-            }
-        }
-    }
-    assert_eq!(found, 2);
-}
-
-#[tokio::test]
-async fn every_example_on_the_page_about_upstreams_is_good() {
-    let page = std::fs::read_to_string(folder().join("../docs/upstreams.md")).expect("the page");
-    let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let examples: Vec<_> = blocks.filter(|block| block.starts_with("upstreams:")).collect();
-    assert!(examples.len() >= 9, "{}", examples.len());
-    for example in examples {
-        let gateway = Gateway::new().router::<Routing>();
-        let whole = format!("{example}\nlisteners: [{{ bind: \"127.0.0.1:0\" }}]\nrouting: {{ routes: [] }}\n");
-        gateway.check_strict(&ConfigSource::yaml(whole)).unwrap_or_else(|error| panic!("{error}"));
-    }
-}
-
-#[tokio::test]
-async fn every_example_on_the_page_about_identities_is_good() {
-    let page = std::fs::read_to_string(folder().join("../docs/auth.md")).expect("the page");
-    let examples: Vec<_> = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(examples.len() >= 15, "{}", examples.len());
-    let (state, authority) = (tempfile::tempdir().expect("a folder"), certs());
-    let site = authority.leaf(&["example.com"]);
-    for (from, name) in [(&site.cert, "site.pem"), (&site.key, "site.key"), (&authority.ca(), "clients.pem")] {
-        std::fs::copy(from, state.path().join(name)).expect("copied");
-    }
-    for example in examples {
-        let mut whole = example.replace("${TLS_DIR:-tls}", &state.path().to_string_lossy());
-        whole = whole.replace("${STATE_DIRECTORY}", &state.path().to_string_lossy());
-        for (section, default) in [
-            ("listeners", "[{ bind: \"127.0.0.1:0\" }]"),
-            ("routing", "{ routes: [{ name: all, reply: { body: hi }, plugins: { auth: require } }] }"),
-        ] {
-            if !whole.lines().any(|line| line.starts_with(&format!("{section}:"))) {
-                whole.push_str(&format!("{section}: {default}\n"));
-            }
-        }
-        let gateway = tidegate();
-        gateway.check_strict(&ConfigSource::yaml(&*whole)).unwrap_or_else(|error| panic!("{error}\n{whole}"));
     }
 }
 
@@ -338,6 +282,15 @@ async fn everything_serves_a_request_through_every_plugin() {
     assert!(answer.headers.has("x-content-type-options") && answer.headers.has("x-request-id"), "{answer:#?}");
     answer.came_from(&[4001], "/v2/users/7");
     assert_eq!(example.upstream(4001).request().path(), "/accounts/7");
+    let again = example.tls("https", "api.example.com", "/v2/users/7?utm_source=x").await;
+    assert!(again.header("cache-status").is_some_and(|did| did.contains("; hit")), "{again:#?}");
+    example.tls("https", "api.example.com", "/v2/users/7?limit=many").await.expect(422);
+    example.tls("https", "api.example.com", "/v2/customers/7").await.expect(401);
+    example.write("tide.txt", &"tide ".repeat(1000));
+    let asked = call(Method::GET, "/assets/tide.txt").host("example.com").header("Accept-Encoding", "zstd");
+    let address = example.gateway.address("https").expect("it listens");
+    let file = Client::tls(address, "example.com", &example.certs).await.send(asked).await.expect(200);
+    assert_eq!(file.header("content-encoding"), Some("zstd"), "{file:#?}");
     let answer = example.tls("https", "api.example.com", "/v2/things").await;
     assert_eq!(answer.header("x-route"), Some("v2"), "{answer:#?}");
     answer.came_from(&[4000, 4001], "/v2/things");

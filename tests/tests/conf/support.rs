@@ -9,11 +9,12 @@ use tidegate::{ConfigSource, Gateway, Running};
 use tidegate_auth::Auth;
 use tidegate_cache::Cache;
 use tidegate_compress::Compress;
+use tidegate_core::Clock;
 use tidegate_files::Files;
 use tidegate_headers::Headers;
 use tidegate_ratelimit::RateLimit;
 use tidegate_routing::Routing;
-use tidegate_testkit::{Answer, Call, Certs, Client, Upstream, call, certs, upstream};
+use tidegate_testkit::{Answer, Call, Certs, Client, ManualClock, Upstream, call, certs, upstream};
 use tidegate_upstream_oauth::UpstreamOauth;
 use tidegate_validation::Validation;
 
@@ -34,7 +35,7 @@ pub(crate) struct Example {
     pub(crate) gateway: Running,
     upstreams: BTreeMap<u16, Upstream>,
     pub(crate) certs: Certs,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Example {
@@ -50,6 +51,13 @@ impl Example {
     pub(crate) async fn tls(&self, listener: &str, host: &str, path: &str) -> Answer {
         let address = self.gateway.address(listener).expect("it listens");
         Client::tls(address, "example.com", &self.certs).await.send(call(Method::GET, path).host(host)).await
+    }
+
+    /// Puts a file into the folder of the site.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let file = self.folder.path().join("site").join(path);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("it is there");
+        std::fs::write(file, text).expect("written");
     }
 
     /// What stands for the target with this port in the file.
@@ -84,9 +92,18 @@ pub(crate) fn names() -> Vec<String> {
 
 /// Starts an example on free ports.
 pub(crate) async fn start(name: &str) -> Example {
+    start_by(name, Clock::default()).await
+}
+
+/// The same, and it is as late as the test says.
+pub(crate) async fn start_on(name: &str, clock: &ManualClock) -> Example {
+    start_by(name, Clock::new(clock.clone())).await
+}
+
+async fn start_by(name: &str, clock: Clock) -> Example {
     // A port that is free now may be taken by another test a moment later.
     for _ in 0..5 {
-        match try_start(name).await {
+        match try_start(name, &clock).await {
             Ok(example) => return example,
             Err(error) if error.contains("in use") => {}
             Err(error) => panic!("{name}: {error}"),
@@ -95,13 +112,13 @@ pub(crate) async fn start(name: &str) -> Example {
     panic!("{name}: no free ports");
 }
 
-async fn try_start(name: &str) -> Result<Example, String> {
+async fn try_start(name: &str, clock: &Clock) -> Result<Example, String> {
     let folder = tempfile::tempdir().expect("a folder");
     let (certs, mut upstreams) = (certs(), BTreeMap::new());
     let leaf = certs.leaf(&["example.com", "*.example.com"]);
     std::fs::copy(&leaf.cert, folder.path().join("site.pem")).expect("copied");
     std::fs::copy(&leaf.key, folder.path().join("site.key")).expect("copied");
-    for part in ["parts", "state"] {
+    for part in ["parts", "state", "cache", "site"] {
         std::fs::create_dir(folder.path().join(part)).expect("a folder");
     }
     let file = |name: &str| std::fs::read_to_string(self::folder().join(name)).expect("an example");
@@ -113,6 +130,8 @@ async fn try_start(name: &str) -> Result<Example, String> {
     let mut text = freed(&file(&format!("{name}.yaml")), &mut upstreams).await;
     text = text.replace("${TLS_DIR:-tls}", &folder.path().to_string_lossy());
     text = text.replace("${STATE_DIRECTORY:-/var/lib/tidegate}", &folder.path().join("state").to_string_lossy());
+    text = text.replace("${SITE_DIR:-/srv}", &folder.path().join("site").to_string_lossy());
+    text = text.replace("${CACHE_DIRECTORY:-/var/cache/tidegate}", &folder.path().join("cache").to_string_lossy());
     text = text.replace("${PARTS:-conf/parts}", &folder.path().join("parts").to_string_lossy());
     // Nobody's: a Redis that happens to run on this machine has no part in it.
     text = text.replace("${REDIS_HOST:-127.0.0.1}:6379", &free_address());
@@ -127,9 +146,9 @@ async fn try_start(name: &str) -> Result<Example, String> {
     text = text.replace("\naccess_log: {", &format!("\naccess_log: {{ to: {{ file: {log:?} }},"));
     let path = folder.path().join("tidegate.yaml");
     std::fs::write(&path, &text).expect("written");
-    let gateway = tidegate();
+    let gateway = tidegate().clock(clock.clone());
     let gateway = gateway.start(ConfigSource::file(path)).await.map_err(|error| error.to_string())?;
-    Ok(Example { text, gateway, upstreams, certs, _folder: folder })
+    Ok(Example { text, gateway, upstreams, certs, folder })
 }
 
 /// The text with free ports to listen on, and with upstreams in place of targets: each answers with the port of the

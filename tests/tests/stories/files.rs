@@ -1,15 +1,17 @@
 //! A single-page application in a real browser: Chromium, driven by the npm package `playwright-core`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
 use tempfile::TempDir;
+use tidegate_cache::Cache;
+use tidegate_compress::Compress;
 use tidegate_files::Files;
 use tidegate_headers::Headers;
 use tidegate_routing::Routing;
-use tidegate_testkit::{TestGateway, gateway, wait_until, within};
+use tidegate_testkit::{TestGateway, gateway, wait_until, wait_until_async, within};
 
 /// What came of one step of the browser's.
 #[derive(Debug, Deserialize)]
@@ -29,6 +31,27 @@ struct Response {
     /// From the browser's own cache.
     cached: bool,
     headers: BTreeMap<String, String>,
+    /// What the server sent: 304 where the page gets what the browser had.
+    wire: Option<Wire>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Wire {
+    status: u16,
+    headers: BTreeMap<String, String>,
+}
+
+impl Response {
+    /// What a cache on the way says of it.
+    #[track_caller]
+    fn cache_status(&self) -> &str {
+        let wire = self.wire.as_ref().unwrap_or_else(|| panic!("it was the browser's own: {self:#?}"));
+        wire.headers.get("cache-status").unwrap_or_else(|| panic!("no cache: {self:#?}"))
+    }
+
+    fn is_hit(&self) -> bool {
+        self.cache_status().contains("; hit")
+    }
 }
 
 impl Step {
@@ -38,13 +61,24 @@ impl Step {
         self
     }
 
+    #[track_caller]
     fn response(&self, path: &str) -> &Response {
         self.responses.iter().find(|response| response.path == path).unwrap_or_else(|| panic!("no {path} in {self:#?}"))
     }
 
+    /// What came from the server, if only a 304.
+    fn sent(&self) -> impl Iterator<Item = &Response> {
+        self.responses.iter().filter(|it| !it.cached)
+    }
+
+    /// The same, each path once: an icon is asked for as a picture, and as the icon.
+    fn distinct(&self) -> BTreeSet<&str> {
+        self.sent().map(|it| &*it.path).collect()
+    }
+
     /// What the server was asked for.
     fn asked(&self) -> Vec<&str> {
-        let mut asked: Vec<_> = self.responses.iter().filter(|it| !it.cached).map(|it| &*it.path).collect();
+        let mut asked: Vec<_> = self.sent().map(|it| &*it.path).collect();
         asked.sort_unstable();
         asked
     }
@@ -90,13 +124,18 @@ fn application() -> TempDir {
     folder
 }
 
-/// A gateway that serves it.
+/// A gateway that serves it, with what has been compressed ahead.
 async fn site(root: &Path) -> TestGateway {
+    site_with(root, "[zst, br, gz]", "{}").await
+}
+
+/// The same, with these kinds of compressed siblings, and these fields in all its answers.
+async fn site_with(root: &Path, precompressed: &str, fields: &str) -> TestGateway {
     let yaml = format!(
         "routing:\n  routes:\n    - name: app\n      match: {{ path: \"/**\" }}\n      endpoint:\n        files:\n          \
-         root: {root:?}\n          spa_fallback: /index.html\n          precompressed: [zst, br, gz]\n          \
+         root: {root:?}\n          spa_fallback: /index.html\n          precompressed: {precompressed}\n          \
          cache_control:\n            - {{ path: \"/assets/**\", value: \"public, max-age=31536000, immutable\" }}\n      \
-         plugins: {{ headers: {{ security: {{ preset: helmet, \
+         plugins: {{ headers: {{ response: {{ set: {fields} }}, security: {{ preset: helmet, \
          content_security_policy: \"default-src 'self'\" }} }} }}\n"
     );
     gateway().router::<Routing>().plugin::<Headers>().plugin::<Files>().start(&yaml).await
@@ -109,7 +148,8 @@ async fn edge(site: &TestGateway, plugins: &str) -> TestGateway {
          routing: {{ routes: [{{ name: edge, upstream: site, plugins: {{ {plugins} }} }}] }}\n",
         site.addr()
     );
-    gateway().router::<Routing>().plugin::<Headers>().start(&yaml).await
+    let gateway = gateway().router::<Routing>().plugin::<Headers>();
+    gateway.plugin::<Cache>().plugin::<Compress>().start(&yaml).await
 }
 
 /// How often the site was asked, by what came of it.
@@ -140,6 +180,7 @@ async fn assert_works(at: &TestGateway, site: &TestGateway) {
         ("/assets/style.9a2b.css", "text/css; charset=utf-8", Some("gzip"), "public, max-age=31536000, immutable"),
         ("/data/greeting.json", "application/json", None, "no-cache"),
         ("/images/logo.svg", "image/svg+xml", None, "no-cache"),
+        ("/images/buoy.png", "image/png", None, "no-cache"),
     ] {
         let response = first.response(path);
         let field = |name: &str| response.headers.get(name).map(String::as_str);
@@ -182,4 +223,98 @@ async fn a_browser_loads_a_single_page_application_through_a_gateway_in_front() 
     let site = site(folder.path()).await;
     let edge = edge(&site, "headers: {}").await;
     assert_works(&edge, &site).await;
+}
+
+/// What the site was asked for by the edge, each time.
+async fn asked_of(site: &TestGateway) -> f64 {
+    site.metric("tidegate_files_requests_total", &[]).await
+}
+
+/// How the edge sends what the application consists of.
+fn assert_compressed(step: &Step) {
+    for (path, coding) in [
+        ("/", Some("zstd")),
+        ("/assets/app.4f1c.js", Some("zstd")),
+        ("/assets/users.77aa.js", Some("zstd")),
+        ("/assets/style.9a2b.css", Some("zstd")),
+        ("/data/greeting.json", Some("zstd")),
+        ("/images/logo.svg", Some("zstd")),
+        ("/images/buoy.png", None),
+    ] {
+        let headers = &step.response(path).headers;
+        let field = |name: &str| headers.get(name).map(String::as_str);
+        let varies = field("vary").is_some_and(|vary| vary.contains("Accept-Encoding"));
+        assert_eq!((field("content-encoding"), varies), (coding, coding.is_some()), "{path}: {headers:#?}");
+    }
+}
+
+/// Pages are `no-cache` for browsers, and for an hour the gateway's in front: that is `CDN-Cache-Control`.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_browser_has_loaded_the_next_gets_from_the_cache_compressed() {
+    let folder = application();
+    let site = site_with(folder.path(), "[]", "{ CDN-Cache-Control: max-age=3600 }").await;
+    let edge = edge(&site, "headers: {}, cache: {}, compress: { min_size: 1B }").await;
+    let url = |path: &str| format!("http://{}{path}", edge.addr());
+    let both = || vec![("open", url("/")), ("open", url("/users/7"))];
+
+    // The first finds nothing stored: each file is fetched, compressed and stored, once.
+    let told = browse(both()).await;
+    let [first, deep] = &told[..] else { panic!("{told:#?}") };
+    assert_compressed(first.shows("hello home, styled"));
+    let files = first.distinct();
+    for path in &files {
+        let response = first.response(path);
+        assert!(response.cache_status().contains("; stored"), "{response:#?}");
+    }
+    assert!(!deep.shows("hello user 7, styled").response("/users/7").is_hit(), "{deep:#?}");
+    // And the page by its deep link.
+    let all = files.len() as f64 + 1.0;
+    wait_until_async("each file, once", async || asked_of(&site).await >= all).await;
+
+    // A browser that has never been here: all of it is stored. Then it asks whether what it has is still good.
+    let mut steps = both();
+    steps.extend([("open", url("/")), ("click", "#seven".to_owned())]);
+    let told = browse(steps).await;
+    let [first, deep, again, clicked] = &told[..] else { panic!("{told:#?}") };
+    assert_compressed(first.shows("hello home, styled"));
+    assert_eq!(deep.shows("hello user 7, styled").response("/users/7").status, 200);
+    for step in [first, deep, again.shows("hello home, styled"), clicked.shows("hello user 7, styled")] {
+        assert!(step.sent().all(Response::is_hit), "{step:#?}");
+    }
+    assert_eq!(first.distinct(), files);
+    assert!(!deep.asked().iter().any(|path| path.starts_with("/assets/")), "{deep:#?}");
+    for (step, path) in [(deep, "/data/greeting.json"), (again, "/"), (clicked, "/data/greeting.json")] {
+        let response = step.response(path);
+        assert_eq!(response.wire.as_ref().map(|wire| wire.status), Some(304), "{response:#?}");
+    }
+
+    // Nobody has asked the site since: this is the next request.
+    edge.get("/assets/none.js").await.expect(404);
+    wait_until_async("the next request", async || asked_of(&site).await > all).await;
+    assert_eq!(asked_of(&site).await, all + 1.0, "{:?}", outcomes(&site).await);
+    let stored = edge.metric("tidegate_cache_memory_objects", &[("zone", "main")]).await;
+    assert_eq!(stored, all + 1.0, "one of each: all browsers take the same coding");
+}
+
+/// Who presses reload wants it from the source: that is passed on, and what is stored is good again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_asks_the_source_unless_the_cache_may_answer_it() {
+    let folder = application();
+    let site = site_with(folder.path(), "[]", "{ CDN-Cache-Control: max-age=3600 }").await;
+    for (policy, source) in [("{}", true), ("{ respect_client: false }", false)] {
+        let edge = edge(&site, &format!("headers: {{}}, cache: {policy}, compress: {{ min_size: 1B }}")).await;
+        let asked = outcomes(&site).await["not_modified"];
+        let told = browse(vec![("open", format!("http://{}/", edge.addr())), ("reload", String::new())]).await;
+        let [first, reloaded] = &told[..] else { panic!("{told:#?}") };
+        first.shows("hello home, styled");
+        let page = reloaded.shows("hello home, styled").response("/");
+        assert_eq!(page.wire.as_ref().map(|wire| wire.status), Some(304), "{page:#?}");
+        assert_eq!(page.is_hit(), !source, "{page:#?}");
+        if source {
+            assert!(page.cache_status().contains("fwd=request; fwd-status=304"), "{page:#?}");
+            wait_until_async("the source", async || outcomes(&site).await["not_modified"] > asked).await;
+        } else {
+            assert_eq!(outcomes(&site).await["not_modified"], asked, "{page:#?}");
+        }
+    }
 }

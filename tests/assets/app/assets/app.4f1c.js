@@ -9,9 +9,7 @@ async function show() {
   const greeting = (await (await fetch("/data/greeting.json")).json()).greeting;
   const styled = getComputedStyle(app).fontWeight === "700" ? "styled" : "unstyled";
   app.textContent = `${greeting} ${id ? user(id) : "home"}, ${styled}`;
-  const logo = new Image();
-  logo.src = "/images/logo.svg";
-  await logo.decode();
+  await Promise.all([...document.images].map((image) => image.decode()));
   app.dataset.ready = "";
 }
 
