@@ -29,5 +29,5 @@ fn main() -> ExitCode {
         .plugin::<Cache>()
         .plugin::<Compress>()
         .plugin::<Files>()
-        .main() // tidegate run | check | explain | routes | schema | completions | version
+        .main() // tidegate run | check | explain | routes | cache | schema | completions | version
 }

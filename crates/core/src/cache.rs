@@ -1,13 +1,16 @@
 //! What a cache asks of a plugin: which requests may be answered from it, what is stored, and for how long. The gateway
 //! runs Pingora's state machine and asks; the plugin decides, and owns the store.
 
-use std::time::Duration;
+mod slice;
+
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use pingora_http::ResponseHeader;
 use smallvec::SmallVec;
 
+pub use self::slice::{Slice, are_same_version, has_strong_validator};
 use crate::facts::Facts;
 use crate::{Cx, RequestHead};
 
@@ -34,7 +37,7 @@ pub trait CachePolicy: Send + Sync {
     fn lookup(&self, cx: &mut Cx<'_>) -> Lookup;
 
     /// An answer in memory that needs no more than to be sent: fresh, or stale within its time while a new one is
-    /// fetched, for a request without conditions and ranges. `None` sends the request through the whole of the state
+    /// fetched, for a request without ranges (the gateway answers 304 where the client has it). `None` sends the request through the whole of the state
     /// machine. Notes in [`Facts::cached`] how old it is.
     fn at_once(&self, cx: &mut Cx<'_>, key: &CacheKey) -> Option<AtOnce>;
 
@@ -49,8 +52,29 @@ pub trait CachePolicy: Send + Sync {
     /// `response`.
     fn admit(&self, offer: Offer<'_>) -> Admit;
 
-    /// The final answer of an upstream to any request on this route, before `admit`: an unsafe method makes what is
-    /// stored for its target invalid (RFC 9111 section 4.4).
+    /// How large answers are fetched and stored in slices; `None`: each as it is.
+    fn slices(&self) -> Option<&dyn Slices> {
+        None
+    }
+}
+
+/// How answers of one route are fetched and stored in slices.
+pub trait Slices: Send + Sync {
+    /// How many bytes each of them has, but for the last one.
+    fn size(&self) -> u64;
+
+    /// Under which key one of them is stored, of what `key` stands for.
+    fn key(&self, key: &CacheKey, slice: Slice) -> CacheKey;
+
+    /// Slices of this request's target turned out to be of different versions: none that was asked for until `last` is
+    /// used any more.
+    fn outdated(&self, cx: &mut Cx<'_>, last: SystemTime);
+}
+
+/// Hears of unsafe requests, which make invalid what is stored for their targets (RFC 9111 section 4.4): on every route,
+/// for the one that stores GET's answers is often another than that of POST.
+pub trait Invalidates: Send + Sync {
+    /// The final answer of an upstream to a request whose method is not safe, before anything else is made of it.
     fn answered(&self, cx: &mut Cx<'_>, head: &ResponseHeader);
 }
 
@@ -78,6 +102,8 @@ impl std::fmt::Debug for Zone {
 pub enum Lookup {
     /// Straight to the upstream; the answer is not stored. The word says why, for metrics and `Cache-Status`.
     Bypass(&'static str),
+    /// The same for who wants only what is stored: the answer is 504 (`only-if-cached`).
+    Nothing(&'static str),
     /// Look under this key, and store under it.
     Key(CacheKey),
     /// Look under this key; where nothing is stored that fits, the answer is 504 (`only-if-cached`).
@@ -179,6 +205,8 @@ pub struct Offer<'a> {
     pub head: &'a ResponseHeader,
     /// The fields of the 304, if it was one.
     pub not_modified: Option<&'a HeaderMap>,
+    /// Which slice the upstream was asked for, if for one.
+    pub slice: Option<Slice>,
     /// What is known of the request, for [`Facts::cached`].
     pub facts: &'a mut Facts,
 }

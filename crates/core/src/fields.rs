@@ -1,4 +1,8 @@
-//! Parts of HTTP's fields that several crates read: weights, entity tags.
+//! Parts of HTTP's fields that several crates read: weights, entity tags, the codings that a client takes.
+
+mod accept_encoding;
+
+pub use accept_encoding::{AcceptEncoding, Coding};
 
 /// A weight (`q`) in thousandths: `0` to `1` with at most three digits after the point (RFC 9110 section 12.4.2). `None` for
 /// what is no weight.

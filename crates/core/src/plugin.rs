@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::cache::Invalidates;
 use crate::facts::Identity;
 use crate::{
     Admin, BuildCx, CachePolicy, ConfigErrors, Cx, EndpointOffer, Flow, Outcome, Params, RequestHead, Result, Route,
@@ -49,6 +50,12 @@ pub trait Plugin: Send + Sync + Sized + 'static {
     /// What is asked of this plugin even for routes that say `off`: what one that guards others by what it removes must
     /// not leave out anywhere. Default: nothing.
     fn always(&self) -> Option<Self::Policy> {
+        None
+    }
+
+    /// What of this plugin has to know of unsafe requests, on whatever route: a cache that others write past. Asked for when
+    /// every route has its handler. Default: nothing, and no request is looked at for it.
+    fn invalidates(&self) -> Option<Arc<dyn Invalidates>> {
         None
     }
 

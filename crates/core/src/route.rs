@@ -24,18 +24,26 @@ pub struct Route {
     pub(crate) path: ConfigPath,
     pub(crate) summary: Box<str>,
     pub(crate) mounts: Arc<[Box<str>]>,
+    pub(crate) served_here: bool,
 }
 
 impl Route {
     #[doc(hidden)]
     pub fn new(id: RouteId, name: &str, params: Vec<Box<str>>, path: ConfigPath, summary: &str) -> Self {
-        Self { id, name: name.into(), params: params.into(), path, summary: summary.into(), mounts: Arc::default() }
+        let (params, summary, mounts) = (params.into(), summary.into(), Arc::default());
+        Self { id, name: name.into(), params, path, summary, mounts, served_here: false }
     }
 
     #[doc(hidden)]
     #[must_use]
     pub fn mounted(self, mounts: Vec<Box<str>>) -> Self {
         Self { mounts: mounts.into(), ..self }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub fn by_endpoint(self, served_here: bool) -> Self {
+        Self { served_here, ..self }
     }
 
     /// Its place in the table.
@@ -62,6 +70,11 @@ impl Route {
     /// `/**`. For an endpoint with paths of its own.
     pub fn mounts(&self) -> &[Box<str>] {
         &self.mounts
+    }
+
+    /// Whether an endpoint of the gateway serves it, and no upstream: then its body is for [`Cx::take_body`](crate::Cx::take_body).
+    pub fn is_served_here(&self) -> bool {
+        self.served_here
     }
 
     /// What it matches, in one line for people, such as `GET api.example.com/v1/users/**`.

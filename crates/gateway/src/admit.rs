@@ -68,11 +68,11 @@ fn exchange(shared: &Shared, generation: Arc<Generation>, request: Request, trus
         code: None,
         status: 499,
         deadline: None,
-        _in_flight: InFlight::new(&shared.in_flight),
+        in_flight: Some(InFlight::new(&shared.in_flight)),
     }
 }
 
-/// A request that renews a stored answer: it goes on where the one on whose behalf it goes was let through.
+/// A request of the gateway's own: it goes on where the one on whose behalf it goes was let through.
 pub(crate) fn renew(shared: &Shared, session: &Session, refresh: Refresh) -> Exchange {
     let connection = Conn::of(session.digest()).map_or_else(|| foreign(session), |conn| conn.connection().clone());
     let request = Request {
@@ -86,8 +86,12 @@ pub(crate) fn renew(shared: &Shared, session: &Session, refresh: Refresh) -> Exc
     };
     let mut exchange = exchange(shared, refresh.generation, request, refresh.trusted);
     exchange.route = refresh.route;
-    exchange.cache = Trip::renewing(refresh.key);
-    exchange.deadline = deadline(exchange.route().limits.request);
+    exchange.cache = refresh.trip;
+    exchange.deadline = refresh.deadline.or_else(|| deadline(exchange.route().limits.request));
+    if exchange.cache.is_for_slice() {
+        // The client's own is counted.
+        exchange.in_flight = None;
+    }
     exchange
 }
 

@@ -13,7 +13,7 @@ use tidegate_upstream::{Client, Pool, Upstreams};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
-use crate::chain::{Chain, Failures, Step};
+use crate::chain::{Chain, Failures, Step, Watcher};
 use crate::client::TrustedProxies;
 use crate::generation::{BuiltRoute, Generation, Limits, ListenerRule, Service};
 use crate::kinds::{BuiltPlugin, PluginKind, RouterKind, mount};
@@ -57,6 +57,14 @@ struct Section {
     plugin: Box<dyn BuiltPlugin>,
     default: Option<RawConfig>,
     failures: Arc<Failures>,
+}
+
+impl Section {
+    /// What of it hears of unsafe requests on whatever route.
+    fn watcher(&self) -> Option<Watcher> {
+        let hears = self.plugin.invalidates()?;
+        Some(Watcher { plugin: self.name, hears, failures: self.failures.clone() })
+    }
 }
 
 struct Builder<'a> {
@@ -143,11 +151,13 @@ pub(crate) fn build(
     let (unrouted, routes) = builder.routes(table.into_routes(), &mut errors);
     errors.into_result(())?;
     let warnings = sections.iter().flat_map(|s| s.plugin.warnings().under(&ConfigPath::root().key(s.name))).collect();
+    let invalidates = sections.iter().filter_map(Section::watcher).collect();
     let client = client(&upstreams, before);
     let generation = Generation {
         number: before.map_or(1, |before| before.number + 1),
         router,
         caches: routes.iter().any(|route| route.chain.cache().is_some()),
+        invalidates,
         routes,
         unrouted: unrouted.ok_or_else(|| ConfigError::at("", "the default policies can't be built"))?,
         mirrors: Mirrors::new(&upstreams, client.as_ref()),
@@ -285,7 +295,8 @@ impl Builder<'_> {
             false => ConfigPath::root().key(self.router).join(&spec.path),
         };
         let route = Route::new(id, &spec.name, std::mem::take(&mut spec.params), path, &spec.summary);
-        let route = route.mounted(std::mem::take(&mut spec.mounts));
+        let here = matches!(spec.serve, Serve::Endpoint(..) | Serve::Here(_));
+        let route = route.mounted(std::mem::take(&mut spec.mounts)).by_endpoint(here);
         self.unknown_policies(&spec.policies, &mut errors);
         let mut policies = Vec::new();
         let mut steps = Vec::new();

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use pingora_http::{RequestHeader, ResponseHeader};
+use tidegate_core::cache::Invalidates;
 use tidegate_core::erased::{Boxed, Link};
 use tidegate_core::prometheus::IntCounter;
 use tidegate_core::{CachePolicy, Cx, Error, Flow, MetricError, Metrics, Outcome, Result};
@@ -16,6 +17,21 @@ pub(crate) struct Step {
     pub(crate) plugin: &'static str,
     pub(crate) link: Box<dyn Link>,
     pub(crate) failures: Arc<Failures>,
+}
+
+/// What of a plugin hears of unsafe requests on whatever route.
+pub(crate) struct Watcher {
+    pub(crate) plugin: &'static str,
+    pub(crate) hears: Arc<dyn Invalidates>,
+    pub(crate) failures: Arc<Failures>,
+}
+
+impl Watcher {
+    /// Tells it. What should be invalid now, and perhaps isn't, is for nobody to take for done.
+    pub(crate) fn answered(&self, cx: &mut Cx<'_>, head: &ResponseHeader) -> Result<(), HookFailed> {
+        let told = std::panic::catch_unwind(AssertUnwindSafe(|| self.hears.answered(cx, head)));
+        settle(self.plugin, &self.failures, told.map(Ok))
+    }
 }
 
 /// How often a plugin failed; one for each plugin.
@@ -90,6 +106,14 @@ impl Chain {
     /// What the route wants cached.
     pub(crate) fn cache(&self) -> Option<&dyn CachePolicy> {
         self.steps.get(self.cache?)?.link.cache()
+    }
+
+    /// Asks the cache's policy something. `None`: the route has none.
+    pub(crate) fn ask<T>(&self, question: impl FnOnce(&dyn CachePolicy) -> T) -> Option<Result<T, HookFailed>> {
+        let step = self.steps.get(self.cache?)?;
+        let policy = step.link.cache()?;
+        let said = std::panic::catch_unwind(AssertUnwindSafe(|| question(policy)));
+        Some(settle(step.plugin, &step.failures, said.map(Ok)))
     }
 
     /// Everything before the endpoint or the upstream: `early_request` of all, then `request` of all.
@@ -170,24 +194,29 @@ impl Step {
             Ok(future) => Guarded(future).await,
             Err(panic) => Err(panic),
         };
-        self.settle(result)
+        settle(self.plugin, &self.failures, result)
     }
 
     fn call<T>(&self, hook: impl FnOnce(&dyn Link) -> Result<T>) -> Result<T, HookFailed> {
-        self.settle(std::panic::catch_unwind(AssertUnwindSafe(|| hook(&*self.link))))
+        settle(self.plugin, &self.failures, std::panic::catch_unwind(AssertUnwindSafe(|| hook(&*self.link))))
     }
+}
 
-    fn settle<T>(&self, result: std::thread::Result<Result<T>>) -> Result<T, HookFailed> {
-        match result {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
-                self.failures.errors.inc();
-                Err(HookFailed { plugin: self.plugin, how: How::Error(error) })
-            }
-            Err(panic) => {
-                self.failures.panics.inc();
-                Err(HookFailed { plugin: self.plugin, how: How::Panic(panic_text(&*panic)) })
-            }
+/// Counts what has failed.
+fn settle<T>(
+    plugin: &'static str,
+    failures: &Failures,
+    result: std::thread::Result<Result<T>>,
+) -> Result<T, HookFailed> {
+    match result {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            failures.errors.inc();
+            Err(HookFailed { plugin, how: How::Error(error) })
+        }
+        Err(panic) => {
+            failures.panics.inc();
+            Err(HookFailed { plugin, how: How::Panic(panic_text(&*panic)) })
         }
     }
 }

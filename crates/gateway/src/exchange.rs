@@ -52,7 +52,8 @@ pub(crate) struct Exchange {
     /// The status that was sent.
     pub status: u16,
     pub deadline: Option<Instant>,
-    pub _in_flight: InFlight,
+    /// Counts it; `None` for what belongs to another request.
+    pub in_flight: Option<InFlight>,
 }
 
 /// Counts a request as long as it lives: also one whose task was dropped half-way.

@@ -10,7 +10,7 @@ use tidegate_upstream::{Client, Pool, Upstreams};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
-use crate::chain::Chain;
+use crate::chain::{Chain, Watcher};
 use crate::client::TrustedProxies;
 use crate::kinds::BuiltRouter;
 use crate::mirror::Mirrors;
@@ -28,6 +28,8 @@ pub(crate) struct Generation {
     pub routes: Box<[BuiltRoute]>,
     /// Whether any of them has a cache.
     pub caches: bool,
+    /// What hears of unsafe requests, whatever their routes.
+    pub invalidates: Box<[Watcher]>,
     /// Serves requests for which there is no route: it has every plugin's `default:` policy.
     pub unrouted: BuiltRoute,
     pub upstreams: Upstreams,

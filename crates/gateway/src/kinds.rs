@@ -6,6 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use schemars::{Schema, schema_for};
+use tidegate_core::cache::Invalidates;
 use tidegate_core::erased::Link;
 use tidegate_core::{
     Admin, BuildCx, ConfigError, ConfigErrors, ConfigPath, Endpoint, EndpointOffer, Explanation, Plugin, RawConfig,
@@ -28,6 +29,7 @@ pub(crate) trait BuiltPlugin: Send + Sync {
     /// Its link for a route that asks nothing of it; `None` where it has nothing to do there.
     fn everywhere(&self, route: &Route) -> Option<Result<Box<dyn Link>, ConfigErrors>>;
     fn always(&self, route: &Route) -> Option<Result<Box<dyn Link>, ConfigErrors>>;
+    fn invalidates(&self) -> Option<Arc<dyn Invalidates>>;
     fn endpoints(&self) -> Vec<EndpointOffer>;
     fn admin(&self) -> Option<Arc<dyn Admin>>;
     /// Relative to the plugin's section.
@@ -105,6 +107,10 @@ impl<P: Plugin> BuiltPlugin for Built<P> {
 
     fn always(&self, route: &Route) -> Option<Result<Box<dyn Link>, ConfigErrors>> {
         self.0.always().map(|policy| self.unsaid(policy, route))
+    }
+
+    fn invalidates(&self) -> Option<Arc<dyn Invalidates>> {
+        self.0.invalidates()
     }
 
     fn endpoints(&self) -> Vec<EndpointOffer> {

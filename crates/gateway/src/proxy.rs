@@ -60,12 +60,13 @@ impl ProxyHttp for Proxy {
     /// Route, chain, endpoint. What isn't answered here goes to an upstream.
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Fallible<bool> {
         let exchange = exchange(ctx)?;
-        if exchange.cache.renews {
+        if exchange.cache.is_own() {
             return Ok(false);
         }
         match admit(session, exchange).await {
             None if exchange.route().chain.cache().is_none() => Ok(false),
-            None => Box::pin(cache::at_once(session, exchange)).await,
+            None if Box::pin(cache::at_once(session, exchange)).await? => Ok(true),
+            None => cache::serve_in_slices(session, exchange).await,
             // Boxed: a future that contains this one is copied whole for each request, also for those that go on.
             Some(reply) => Box::pin(respond(session, exchange, reply)).await.map(|()| true),
         }
@@ -115,14 +116,17 @@ impl ProxyHttp for Proxy {
         cache::range(session.req_header(), head)
     }
 
-    fn should_serve_stale(&self, _: &mut Session, ctx: &mut Ctx, error: Option<&Error>) -> bool {
-        ctx.0.as_deref_mut().is_some_and(|exchange| cache::may_be_stale(exchange, error))
+    fn should_serve_stale(&self, session: &mut Session, ctx: &mut Ctx, error: Option<&Error>) -> bool {
+        ctx.0.as_deref_mut().is_some_and(|exchange| cache::may_be_stale(session, exchange, error))
     }
 
     /// Requests that may be sent twice don't go Pingora's way.
     async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Fallible<bool> {
         let exchange = exchange(ctx)?;
         if let Some(reply) = cache::only_stored(exchange) {
+            if exchange.cache.is_for_slice() {
+                return Err(refuse(exchange, reply));
+            }
             return Box::pin(respond(session, exchange, reply)).await.map(|()| false);
         }
         // What the cache is to keep goes Pingora's way.
@@ -257,6 +261,9 @@ impl ProxyHttp for Proxy {
         if exchange.cache.renews {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         }
+        if exchange.cache.is_for_slice() {
+            return cache::slice_failed(exchange, error);
+        }
         cache::failed(exchange);
         let reply = match exchange.pending.take() {
             Some(reply) => Verdict::Answer(reply),
@@ -285,8 +292,11 @@ impl ProxyHttp for Proxy {
             if error.is_none() {
                 exchange.tries.complete(&session.req_header().headers);
             }
-            if exchange.cache.renews {
-                renewed(exchange, error);
+            if exchange.cache.is_own() {
+                match exchange.cache.renews {
+                    true => renewed(exchange, error),
+                    false => cache::slice_ended(exchange, error),
+                }
                 return;
             }
             finish(&self.0, session, exchange);

@@ -3,6 +3,7 @@
 #[cfg(feature = "alloc")]
 mod alloc;
 mod answer;
+mod cache_suite;
 mod call;
 mod certs;
 mod client;
@@ -16,6 +17,7 @@ mod io;
 mod load;
 mod metrics;
 mod name_server;
+mod packages;
 mod pattern;
 mod process;
 mod proxy;
@@ -28,6 +30,7 @@ mod wait;
 #[cfg(feature = "alloc")]
 pub use alloc::{CountingAllocator, allocations, counting_allocator};
 pub use answer::{Answer, Interim};
+pub use cache_suite::{CacheSuite, Kind, Outcome, Tested, cache_suite};
 pub use call::{Call, call};
 pub use certs::{Certs, Leaf, certs};
 pub use client::{Client, Download, Exchange, H2Client, Incoming, tls_exchange};

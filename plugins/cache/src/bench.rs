@@ -1,5 +1,7 @@
 //! The memory of a zone without a gateway around it, for benches and for tests that count allocations. Not for anybody else.
 
+pub mod zipf;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -28,7 +30,7 @@ impl Memory {
     pub fn new(bytes: u64) -> Self {
         let metrics = StoreMetrics::new(&Metrics::new()).expect("nothing is there yet").zone("bench");
         let limits = Limits { memory: bytes, max_object: bytes / 2 };
-        Self(Store::new(limits, Marks::new(), Clock::system(), metrics))
+        Self(Store::new(limits, Marks::new(), Clock::system(), metrics).without_chance())
     }
 
     /// A key as requests have it.
@@ -75,91 +77,6 @@ impl Memory {
     /// How much of that is the table, as it is when it is empty.
     pub fn limit(&self) -> u64 {
         self.0.stats().memory
-    }
-}
-
-/// Requests for objects, some of which are asked for much more often than others, and what there is to win.
-pub mod zipf {
-    use rand::rngs::SmallRng;
-    use rand::{Rng, SeedableRng};
-
-    /// A trace: object by object, and the size of each.
-    #[derive(Debug)]
-    pub struct Trace {
-        /// Which object is asked for.
-        pub requests: Vec<u32>,
-        /// How big each is.
-        pub sizes: Vec<u32>,
-    }
-
-    impl Trace {
-        /// The object at place `n` is asked for with a probability as 1 / n^`skew`. Sizes are between 512 bytes and 128 KiB,
-        /// in each octave as many, whatever the place.
-        pub fn new(objects: usize, requests: usize, skew: f64, seed: u64) -> Self {
-            let mut random = SmallRng::seed_from_u64(seed);
-            let mut sum = 0.0;
-            let weights: Vec<f64> = (1..=objects)
-                .map(|place| {
-                    sum += (place as f64).powf(-skew);
-                    sum
-                })
-                .collect();
-            let sizes = (0..objects).map(|_| (512.0 * random.random_range(0.0..8.0_f64).exp2()) as u32).collect();
-            let requests = (0..requests).map(|_| {
-                let at = random.random_range(0.0..sum);
-                weights.partition_point(|weight| *weight < at).min(objects - 1) as u32
-            });
-            Self { requests: requests.collect(), sizes }
-        }
-
-        /// Bytes of all objects.
-        pub fn bytes(&self) -> u64 {
-            self.sizes.iter().map(|size| u64::from(*size)).sum()
-        }
-
-        /// The share of hits of an admission that knows how often each object will be asked for, and stores those only that
-        /// are asked for most often and fit: an object's first request is a miss, all others are hits.
-        pub fn optimum(&self, bytes: u64, takes: impl Fn(u32) -> u64) -> f64 {
-            self.best(bytes, takes, |asked, _| asked as f64)
-        }
-
-        /// The same of one that weighs how often an object is asked for against its size: nothing that doesn't change what it
-        /// stores has more hits.
-        pub fn optimum_by_size(&self, bytes: u64, takes: impl Fn(u32) -> u64) -> f64 {
-            self.best(bytes, takes, |asked, takes| (asked - 1) as f64 / takes as f64)
-        }
-
-        fn best(&self, bytes: u64, takes: impl Fn(u32) -> u64, worth: impl Fn(u64, u64) -> f64) -> f64 {
-            let mut asked = vec![0_u64; self.sizes.len()];
-            self.requests.iter().for_each(|object| asked[*object as usize] += 1);
-            let mut objects: Vec<(u64, u64)> =
-                asked.iter().zip(&self.sizes).filter(|(asked, _)| **asked > 1).map(|(a, s)| (*a, takes(*s))).collect();
-            objects.sort_by(|(a, a_takes), (b, b_takes)| worth(*b, *b_takes).total_cmp(&worth(*a, *a_takes)));
-            let (mut used, mut hits) = (0, 0);
-            for (asked, takes) in objects {
-                if used + takes <= bytes {
-                    used += takes;
-                    hits += asked - 1;
-                }
-            }
-            hits as f64 / self.requests.len() as f64
-        }
-
-        /// The share of hits of a zone of so many bytes.
-        pub fn play(&self, bytes: u64) -> f64 {
-            let memory = super::Memory::new(bytes);
-            let keys: Vec<_> = (0..self.sizes.len()).map(|nth| memory.key(&format!("/objects/{nth}"))).collect();
-            let mut hits = 0_u64;
-            for object in &self.requests {
-                let key = &keys[*object as usize];
-                if memory.find(key) {
-                    hits += 1;
-                } else {
-                    memory.put(key, &[("content-type", "text/plain")], self.sizes[*object as usize] as usize);
-                }
-            }
-            hits as f64 / self.requests.len() as f64
-        }
     }
 }
 

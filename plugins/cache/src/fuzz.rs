@@ -48,6 +48,12 @@ pub fn key(authority: &str, path: &str, query: Option<&str>, field: Option<&[u8]
     Some(rule.of(&head, Whose::Anyone).as_bytes().to_vec())
 }
 
+/// What tells the variant of a request with this `Accept-Encoding` from others.
+pub fn variant(accept_encoding: &HeaderValue) -> Option<Vec<u8>> {
+    let answer = HeaderMap::from_iter([(header::VARY, HeaderValue::from_static("accept-encoding"))]);
+    vary::variant(&answer, &HeaderMap::from_iter([(header::ACCEPT_ENCODING, accept_encoding.clone())]))
+}
+
 /// Reads `file` as a stored answer's. The length of its body, if all of it is as it was written.
 pub fn cache_file(file: &[u8]) -> Option<u64> {
     crate::store::disk::read_whole(file)

@@ -4,13 +4,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use smallvec::SmallVec;
 use tidegate_core::cache::engine::{CacheMeta, HitHandler};
-use tidegate_core::cache::{Admit, AtOnce, CacheKey, CachePolicy, Lookup, Offer, Use, Zone};
+use tidegate_core::cache::{Admit, AtOnce, CacheKey, CachePolicy, Lookup, Offer, Slice, Slices, Use, Zone};
+use tidegate_core::config::ByteSize;
 use tidegate_core::facts::{CacheStatus, Cached};
 use tidegate_core::{
-    Asked, Bytes, Clock, Cx, Flow, Handler, HeaderMap, HeaderValue, Method, Outcome, RequestHead, RequestHeader,
-    ResponseHeader, Result, header,
+    Asked, Clock, Cx, Flow, Handler, HeaderMap, Method, Outcome, Reply, RequestHead, RequestHeader, ResponseHeader,
+    Result, header,
 };
 
 use crate::admit::{Answer, Refused, admit};
@@ -18,6 +18,7 @@ use crate::config::PurgeMethod;
 use crate::control::{Asks, Says};
 use crate::invalidate;
 use crate::judge::{Judgement, judge};
+use crate::key::Has;
 use crate::purge::{Fleet, Verdict, purge_by_method};
 use crate::rules::Rules;
 use crate::status::{Name, ZoneCounters, tell};
@@ -31,6 +32,8 @@ pub struct CacheRoute {
     pub(crate) rules: Rules,
     pub(crate) zone: Arc<ZoneHandle>,
     pub(crate) lock_wait: Duration,
+    /// Of how many bytes slices are.
+    pub(crate) slice: Option<u64>,
     pub(crate) name: Option<Name>,
     pub(crate) purge: Option<PurgeMethod>,
     /// Other gateways.
@@ -49,19 +52,17 @@ impl Handler for CacheRoute {
         let Some(purge) = self.purge.as_ref().filter(|_| cx.head().method.as_str() == "PURGE") else {
             return Ok(Flow::Continue);
         };
-        let head = cx.head();
-        let url = invalidate::url(&self.rules.key, &invalidate::origin(&head), head.path, head.query);
-        let marks = &self.zone.store().marks;
-        let who = cx.identity().cloned();
-        let reply =
-            purge_by_method(purge, who.as_ref(), &url, false, marks, self.fleet.as_ref(), self.clock.wall()).await;
-        Ok(Flow::Respond(reply))
+        // Boxed: it is rare, and large.
+        Ok(Flow::Respond(Box::pin(self.purge(purge, cx)).await))
     }
 
     /// For each try: a purge while the one before was waited for does not hit this one's answer.
     fn upstream_request(&self, cx: &mut Cx<'_>, _: &mut RequestHeader) -> Result<()> {
-        let asked = self.zone.store().marks.asked(self.clock.wall());
-        cx.facts_mut().cached.asked = Some(asked);
+        let marks = &self.zone.store().marks;
+        if cx.facts().cache != CacheStatus::Bypass {
+            let asked = marks.asked_for(&invalidate::url(&self.rules.key.query, &cx.head()), self.clock.wall());
+            cx.facts_mut().cached.asked = Some(asked);
+        }
         Ok(())
     }
 
@@ -81,7 +82,7 @@ impl Handler for CacheRoute {
 
     fn explain(&self, asked: &Asked<'_>) -> Vec<String> {
         let headers = asked.head.headers;
-        let line = match self.key(&asked.head, asked.identity) {
+        let line = match self.key(&asked.head, Has::of(headers), asked.identity) {
             Err(why) => format!("the cache is bypassed ({why})"),
             Ok(_) => {
                 let times = self.rules.times(asked.head.path);
@@ -92,6 +93,9 @@ impl Handler for CacheRoute {
         };
         let asks = Asks::of(headers);
         let mut lines = vec![line];
+        if let Some(size) = self.slice {
+            lines.push(format!("it is fetched and stored in slices of {}", ByteSize::new(size)));
+        }
         if self.rules.respect_client && asks.no_store {
             lines.push("the client does not want it stored".to_owned());
         }
@@ -109,21 +113,21 @@ impl CachePolicy for CacheRoute {
     }
 
     fn lookup(&self, cx: &mut Cx<'_>) -> Lookup {
-        if !cx.session().as_downstream_mut().is_body_empty() {
-            return Lookup::Bypass("body");
-        }
-        let key = match self.key(&cx.head(), cx.identity()) {
+        let without_body = cx.session().as_downstream_mut().is_body_empty();
+        let head = cx.head();
+        let has = Has::of(head.headers);
+        let found = match without_body {
+            true => self.key(&head, has, cx.identity()),
+            false => Err("body"),
+        };
+        let key = match found {
             Ok(key) => key,
-            Err("method") => {
-                cx.facts_mut().cached.forwarded = Some("method");
-                return Lookup::Bypass("method");
-            }
-            Err(why) => return Lookup::Bypass(why),
+            Err(why) => return self.without(cx, why),
         };
         if let Some(wanted) = &self.wanted {
             wanted.note(key.as_bytes());
         }
-        match self.asks(cx.head().headers).only_if_cached {
+        match self.asks(head.headers, has).only_if_cached {
             true => Lookup::OnlyStored(key),
             false => Lookup::Key(key),
         }
@@ -131,7 +135,9 @@ impl CachePolicy for CacheRoute {
 
     fn at_once(&self, cx: &mut Cx<'_>, key: &CacheKey) -> Option<AtOnce> {
         let headers = cx.head().headers;
-        if NEEDS_MORE.iter().any(|name| headers.contains_key(name)) {
+        let has = Has::of(headers);
+        // Parts are cut by the state machine.
+        if has.any(Has::RANGE) {
             return None;
         }
         let store = self.zone.store();
@@ -143,18 +149,14 @@ impl CachePolicy for CacheRoute {
                 return None;
             }
         }
-        let judged = self.judge_stored(cx, &found.head, &found.notes, key.as_bytes())?;
+        let judged = self.judge_stored(cx, has, &found.head, &found.notes, key.as_bytes())?;
         let refresh = match judged.worth {
             Use::Fresh => false,
             Use::Stale { refresh } => refresh,
             Use::Expired { .. } | Use::Miss => return None,
         };
         note(&mut cx.facts_mut().cached, &judged);
-        let mut headers = found.head.headers.clone();
-        if !headers.contains_key(header::CONTENT_LENGTH) && may_have_length(found.head.status.as_u16()) {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length(&found.body)));
-        }
-        Some(AtOnce { status: found.head.status, headers, body: found.body, refresh })
+        Some(AtOnce { status: found.head.status, headers: found.head.headers.clone(), body: found.body, refresh })
     }
 
     fn variance(&self, stored: &HeaderMap, request: &HeaderMap) -> Option<[u8; 16]> {
@@ -164,8 +166,11 @@ impl CachePolicy for CacheRoute {
     fn judge(&self, cx: &mut Cx<'_>, _: &CacheMeta, body: &mut HitHandler) -> Use {
         // The head is the store's own: what it tells Pingora is for Pingora's clock.
         let Some(hit) = (**body).as_any().downcast_ref::<Hit>() else { return Use::Miss };
-        let Some(judged) = self.judge_stored(cx, hit.head(), hit.notes(), hit.key()) else { return Use::Miss };
+        let has = Has::of(cx.head().headers);
+        let judged = self.judge_stored(cx, has, hit.head(), hit.notes(), hit.key());
+        let Some(judged) = judged else { return Use::Miss };
         note(&mut cx.facts_mut().cached, &judged);
+        cx.facts_mut().cached.asked = Some(hit.head().asked);
         if matches!(judged.worth, Use::Expired { .. }) {
             cx.facts_mut().cached.forwarded = Some(judged.forwarded);
         }
@@ -181,6 +186,7 @@ impl CachePolicy for CacheRoute {
             status: offer.head.status,
             headers: &offer.head.headers,
             not_modified: offer.not_modified,
+            slice: offer.slice,
             asked: offer.facts.cached.asked.unwrap_or(now),
             now,
         };
@@ -204,55 +210,83 @@ impl CachePolicy for CacheRoute {
         }
     }
 
-    fn answered(&self, cx: &mut Cx<'_>, head: &ResponseHeader) {
-        let marks = &self.zone.store().marks;
-        for url in invalidate::urls(&self.rules.key, &cx.head(), head.status, &head.headers) {
-            self.counters.invalidated.inc();
-            marks.invalidate(&url, self.clock.wall());
-        }
+    fn slices(&self) -> Option<&dyn Slices> {
+        self.slice.map(|_| self as &dyn Slices)
     }
 }
 
-/// Requests with these go the way of the state machine.
-const NEEDS_MORE: [tidegate_core::HeaderName; 4] =
-    [header::RANGE, header::IF_RANGE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
+impl Slices for CacheRoute {
+    fn size(&self) -> u64 {
+        self.slice.unwrap_or(u64::MAX)
+    }
+
+    /// After all that the object's own key has: what purges hits its slices, too.
+    fn key(&self, key: &CacheKey, slice: Slice) -> CacheKey {
+        let number = slice.number().to_be_bytes();
+        let parts = key.clone().part(b"s").part(&slice.size().to_be_bytes()).part(&number);
+        parts.hashed(|parts| self.zone.store().hash(parts))
+    }
+
+    fn outdated(&self, cx: &mut Cx<'_>, last: SystemTime) {
+        self.counters.invalidated.inc();
+        self.zone.store().marks.outdate(invalidate::url(&self.rules.key.query, &cx.head()), last);
+    }
+}
 
 impl CacheRoute {
+    async fn purge(&self, purge: &PurgeMethod, cx: &Cx<'_>) -> Reply {
+        let url = invalidate::url(&self.rules.key.query, &cx.head());
+        let marks = &self.zone.store().marks;
+        let who = cx.identity().cloned();
+        purge_by_method(purge, who.as_ref(), url, false, marks, self.fleet.as_ref(), self.clock.wall()).await
+    }
+
     /// The key of a request; `Err` says why it has none.
     fn key(
         &self,
         head: &RequestHead<'_>,
+        has: Has,
         who: Option<&tidegate_core::facts::Identity>,
     ) -> std::result::Result<CacheKey, &'static str> {
         if !matches!(*head.method, Method::GET | Method::HEAD) {
             return Err("method");
         }
-        // For the upstream to decide (RFC 9111 section 4.3.2).
-        if head.headers.contains_key(header::IF_MATCH) || head.headers.contains_key(header::IF_UNMODIFIED_SINCE) {
+        if has.any(Has::PRECONDITION) {
             return Err("precondition");
         }
         if self.rules.bypass.fits(head) {
             return Err("rule");
         }
-        let whose = self.rules.sharing.of(head.headers, who)?;
+        let whose = self.rules.sharing.of(has, who)?;
         let store = self.zone.store();
         Ok(self.rules.key.of(head, whose).hashed(|parts| store.hash(parts)))
     }
 
-    fn asks(&self, headers: &HeaderMap) -> Asks {
-        match self.rules.respect_client {
+    /// A request that has no key. What is unsafe is written through, whatever the client wants (RFC 9111 section 4).
+    fn without(&self, cx: &mut Cx<'_>, why: &'static str) -> Lookup {
+        let head = cx.head();
+        if invalidate::is_safe(head.method) && self.asks(head.headers, Has::of(head.headers)).only_if_cached {
+            return Lookup::Nothing(why);
+        }
+        if why == "method" {
+            cx.facts_mut().cached.forwarded = Some("method");
+        }
+        Lookup::Bypass(why)
+    }
+
+    fn asks(&self, headers: &HeaderMap, has: Has) -> Asks {
+        match self.rules.respect_client && has.any(Has::CONTROL) {
             true => Asks::of(headers),
             false => Asks::default(),
         }
     }
 
     /// `None` for what has been purged.
-    fn judge_stored(&self, cx: &Cx<'_>, head: &Head, notes: &Notes, key: &[u8]) -> Option<Judgement> {
+    fn judge_stored(&self, cx: &Cx<'_>, has: Has, head: &Head, notes: &Notes, key: &[u8]) -> Option<Judgement> {
         let expired_at = self.purged(head, notes, key).ok()?;
-        let request = cx.head();
-        let whose = self.rules.sharing.of(request.headers, cx.identity()).ok()?;
+        let whose = self.rules.sharing.of(has, cx.identity()).ok()?;
         let shared = !self.rules.sharing.is_private(whose);
-        let asks = self.asks(request.headers);
+        let asks = self.asks(cx.head().headers, has);
         let mut judged = judge(head, &asks, expired_at, shared, self.clock.wall());
         if judged.worth == (Use::Stale { refresh: true }) {
             // What is fetched for one that says `no-store` is not stored: somebody else has it renewed.
@@ -286,8 +320,7 @@ impl CacheRoute {
     }
 
     fn invalidate_target(&self, request: &RequestHead<'_>) {
-        let url = invalidate::url(&self.rules.key, &invalidate::origin(request), request.path, request.query);
-        self.zone.store().marks.invalidate(&url, self.clock.wall());
+        self.zone.store().marks.invalidate(invalidate::url(&self.rules.key.query, request), self.clock.wall());
     }
 
     /// The `Cache-Control` that the route wants clients to see: never in place of one that forbids to store, nor of one to
@@ -314,15 +347,6 @@ static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 fn note(cached: &mut Cached, judged: &Judgement) {
     (cached.age, cached.ttl) = (Some(judged.age), Some(judged.ttl));
-}
-
-fn length(body: &SmallVec<[Bytes; 1]>) -> usize {
-    body.iter().map(Bytes::len).sum()
-}
-
-/// RFC 9110 section 8.6.
-fn may_have_length(status: u16) -> bool {
-    status != 204
 }
 
 impl std::fmt::Debug for CacheRoute {

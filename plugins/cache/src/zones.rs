@@ -53,6 +53,11 @@ pub(crate) fn open(
     let zone = handle.clone();
     cx.spawn(&format!("zone/{name}"), move |mut stop| async move {
         zone.store.resize(limits);
+        if let Some(disk) = &disk
+            && let Err(error) = zone.store.marks.seal_with(disk.keys())
+        {
+            log::error!(error:%; "what was purged can't be encrypted with another key");
+        }
         zone.store.set_disk(disk, most);
         drop(zone);
         stop.stopped().await;
@@ -71,7 +76,7 @@ fn disk(name: &str, config: &ZoneConfig, cx: &BuildCx<'_>) -> Result<Option<Arc<
 
 /// What was purged stays purged: where that can't be known, nothing stored is used.
 fn marks(disk: &Disk, cx: &BuildCx<'_>) -> Result<Marks, ConfigErrors> {
-    let marks = Marks::kept(disk.dir(), cx.clock().wall());
+    let marks = Marks::kept(disk.dir(), disk.keys(), cx.clock().wall());
     marks.map_err(|error| {
         let error = ConfigError::at("disk.path", format!("what was purged can't be read: {error}"));
         error.help("remove the folder, and all that is stored in it").into()

@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_core::HeaderValue;
+use tidegate_core::fields::Coding;
 
 /// A coding of content (RFC 9110 section 8.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
@@ -24,17 +25,22 @@ impl Algorithm {
 
     /// Its name in `Accept-Encoding` and `Content-Encoding`.
     pub const fn token(self) -> &'static str {
+        self.coding().token()
+    }
+
+    /// As one of those that fields name.
+    pub(crate) const fn coding(self) -> Coding {
         match self {
-            Self::Zstd => "zstd",
-            Self::Br => "br",
-            Self::Gzip => "gzip",
+            Self::Zstd => Coding::Zstd,
+            Self::Br => Coding::Br,
+            Self::Gzip => Coding::Gzip,
         }
     }
 
     /// By its name, in whatever case; `x-gzip` is an old one of gzip (RFC 9110 section 8.4.1.3).
     pub fn from_token(token: &[u8]) -> Option<Self> {
-        let known = Self::ALL.into_iter().find(|known| token.eq_ignore_ascii_case(known.token().as_bytes()));
-        known.or_else(|| token.eq_ignore_ascii_case(b"x-gzip").then_some(Self::Gzip))
+        let coding = Coding::from_token(token)?;
+        Self::ALL.into_iter().find(|known| known.coding() == coding)
     }
 
     /// As the value of `Content-Encoding`.

@@ -90,6 +90,7 @@ impl Plugin for Validation {
             other_query: policy.other_query,
             body,
             document: document.zip(policy.openapi.map(|openapi| openapi.unknown)),
+            here: route.is_served_here(),
             limits: Limits {
                 longest: policy.max_body.as_usize(),
                 deepest: policy.max_depth,

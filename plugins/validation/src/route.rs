@@ -25,6 +25,8 @@ pub struct ValidationRoute {
     pub(crate) other_query: Other,
     pub(crate) body: Option<BodyRules>,
     pub(crate) document: Option<(Arc<Document>, Other)>,
+    /// Whether an endpoint of the gateway serves it: its body passes nobody on the way.
+    pub(crate) here: bool,
     pub(crate) limits: Limits,
     pub(crate) failures: Failures,
     pub(crate) clock: Clock,
@@ -98,14 +100,22 @@ impl ValidationRoute {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let Plan::Json { schema, needed, length } = plan else { return Ok(Ok(())) };
-        let replayable = length.is_some_and(|length| length <= Cx::REPLAYABLE_BODY as u64);
-        if !replayable || self.mode == Mode::Report {
-            let held = Held::new(schema, needed, length, self.limits.longest);
-            cx.extensions_mut().insert(held);
-            return Ok(Ok(()));
-        }
-        // So short a body is read before the upstream hears anything of the request.
-        let Some(body) = cx.body(self.limits.longest).await? else { return Ok(Err(self.limits.too_large())) };
+        let body = match self.here {
+            // What is too long is gone when that is known. Who only reports must leave it to the endpoint.
+            true if self.mode == Mode::Report && length.is_none() => return Ok(Ok(())),
+            true => cx.take_body(self.limits.longest).await?,
+            false => {
+                let replayable = length.is_some_and(|length| length <= Cx::REPLAYABLE_BODY as u64);
+                if !replayable || self.mode == Mode::Report {
+                    let held = Held::new(schema, needed, length, self.limits.longest);
+                    cx.extensions_mut().insert(held);
+                    return Ok(Ok(()));
+                }
+                // So short a body is read before the upstream hears anything of the request.
+                cx.body(self.limits.longest).await?
+            }
+        };
+        let Some(body) = body else { return Ok(Err(self.limits.too_large())) };
         Ok(self.limits.judge(&body, schema.as_deref(), needed))
     }
 

@@ -1,9 +1,12 @@
 //! Stories of requests through a gateway in the test's own process.
 
 mod balancing;
+mod cache_policies;
 mod cached;
 mod client_address;
 mod client_certificates;
+mod codings;
+mod conformance;
 mod connections;
 mod discovery;
 mod embedding;
@@ -14,6 +17,7 @@ mod hooks;
 mod http10;
 mod identity;
 mod identity_provider;
+mod invalidation;
 mod limits;
 mod login_with;
 mod logs;

@@ -9,6 +9,7 @@ use tidegate_core::erased::head_and_facts;
 
 use super::conditional;
 use crate::exchange::{Exchange, route_of};
+use crate::proxy::hook_failed;
 
 /// Keeps what the upstream gets: an answer that varies by a field which the client did not send so can't be told from
 /// another by what clients send.
@@ -39,7 +40,6 @@ pub(crate) fn admit(session: &Session, exchange: &mut Exchange, head: &ResponseH
     let confirmed = exchange.cache.confirmed.take();
     let stored = session.cache.maybe_cache_meta().filter(|_| confirmed.is_some());
     let route = route_of(&exchange.generation, exchange.route);
-    let Some(policy) = route.chain.cache() else { return RespCacheable::Uncacheable(NoCacheReason::OriginNotCache) };
     let (request, facts) = head_and_facts(session, &mut exchange.request);
     facts.cached.upstream_status = Some(if confirmed.is_some() { 304 } else { head.status.as_u16() });
     let offer = Offer {
@@ -47,23 +47,39 @@ pub(crate) fn admit(session: &Session, exchange: &mut Exchange, head: &ResponseH
         sent: exchange.cache.sent.as_deref(),
         head: stored.map_or(head, CacheMeta::response_header),
         not_modified: confirmed.as_deref(),
+        slice: exchange.cache.slice,
         facts,
     };
-    match policy.admit(offer) {
-        Admit::Store(meta) => {
+    match route.chain.ask(|policy| policy.admit(offer)) {
+        None => RespCacheable::Uncacheable(NoCacheReason::OriginNotCache),
+        Some(Ok(Admit::Store(meta))) => {
             exchange.request.facts.cached.stored = true;
             RespCacheable::Cacheable(*meta)
         }
-        Admit::Refuse(why) => {
+        Some(Ok(Admit::Refuse(why))) => {
             exchange.request.facts.cached.why = Some(why);
             RespCacheable::Uncacheable(NoCacheReason::Custom(why))
+        }
+        Some(Err(failed)) => {
+            // What the upstream has answered is the client's all the same.
+            let _ = hook_failed(exchange, &failed);
+            exchange.request.facts.cached.why = Some(FAILED);
+            RespCacheable::Uncacheable(NoCacheReason::Custom(FAILED))
         }
     }
 }
 
+/// Why an answer is not stored of which the policy could not say whether it may be.
+const FAILED: &str = "failed";
+
 /// Which variant of what is stored a request wants.
 pub(crate) fn variance(exchange: &mut Exchange, stored: &HeaderMap, request: &RequestHeader) -> Option<[u8; 16]> {
-    let variance = exchange.route().chain.cache()?.variance(stored, &request.headers);
+    let asked = exchange.route().chain.ask(|policy| policy.variance(stored, &request.headers))?;
+    let variance = asked.unwrap_or_else(|failed| {
+        let _ = hook_failed(exchange, &failed);
+        // One that nothing has, and nobody will ask for.
+        Some(rand::random())
+    });
     // Pingora asks again for what it is about to store.
     if exchange.request.facts.cached.upstream_status.is_none() {
         exchange.cache.varies = variance.is_some();

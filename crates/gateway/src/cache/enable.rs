@@ -8,31 +8,34 @@ use tidegate_core::Reply;
 use tidegate_core::cache::Lookup;
 use tidegate_core::facts::CacheStatus;
 
+use crate::chain::HookFailed;
 use crate::exchange::Exchange;
 
 /// Asks the policy, once for each request.
-pub(super) fn look_up(session: &mut Session, exchange: &mut Exchange) {
+pub(super) fn look_up(session: &mut Session, exchange: &mut Exchange) -> Result<(), HookFailed> {
     if session.is_upgrade_req() {
-        return;
+        return Ok(());
     }
     let (route, mut cx) = exchange.hooks(session);
-    let Some(policy) = route.chain.cache() else { return };
-    let found = policy.lookup(&mut cx);
+    let Some(found) = route.chain.ask(|policy| policy.lookup(&mut cx)) else { return Ok(()) };
+    let found = found?;
     let (key, only_stored) = match found {
         Lookup::Key(key) => (key, false),
         Lookup::OnlyStored(key) => (key, true),
-        Lookup::Bypass(why) => {
+        Lookup::Bypass(why) | Lookup::Nothing(why) => {
+            exchange.cache.only_stored = matches!(found, Lookup::Nothing(_));
             let facts = &mut exchange.request.facts;
             facts.cache = CacheStatus::Bypass;
             // The policy may know better than that why the upstream is asked.
             facts.cached.forwarded.get_or_insert("bypass");
             facts.cached.why = Some(why);
-            return;
+            return Ok(());
         }
     };
     exchange.request.facts.cache = CacheStatus::Miss;
     exchange.request.facts.cached.forwarded = Some("uri-miss");
     (exchange.cache.key, exchange.cache.only_stored) = (Some(key), only_stored);
+    Ok(())
 }
 
 /// Turns Pingora's cache on for this request, if its policy wants it.

@@ -12,6 +12,7 @@ use tidegate_core::facts::CacheStatus;
 
 use super::refresh;
 use crate::exchange::Exchange;
+use crate::proxy::hook_failed;
 
 /// What the policy makes of a stored answer, as Pingora is to take it. The policy's clock decides, not Pingora's.
 pub(crate) fn judge(
@@ -21,8 +22,15 @@ pub(crate) fn judge(
     body: &mut HitHandler,
 ) -> ForcedFreshness {
     let (route, mut cx) = exchange.hooks(session);
-    let Some(policy) = route.chain.cache() else { return ForcedFreshness::ForceMiss };
-    let found = policy.judge(&mut cx, meta, body);
+    let found = match route.chain.ask(|policy| policy.judge(&mut cx, meta, body)) {
+        None => return ForcedFreshness::ForceMiss,
+        Some(Ok(found)) => found,
+        Some(Err(failed)) => {
+            // The upstream has the answer, too.
+            let _ = hook_failed(exchange, &failed);
+            Use::Miss
+        }
+    };
     let renews = exchange.cache.renews;
     let facts = &mut exchange.request.facts;
     match found {
@@ -64,7 +72,7 @@ pub(crate) fn judge(
 
 /// Whether a stale answer is sent instead of an error. Not while another request renews it: who may have it then has
 /// got it already.
-pub(crate) fn may_be_stale(exchange: &mut Exchange, error: Option<&Error>) -> bool {
+pub(crate) fn may_be_stale(session: &mut Session, exchange: &mut Exchange, error: Option<&Error>) -> bool {
     let Some(error) = error else { return false };
     let failed = *error.esource() == ErrorSource::Upstream || exchange.pending.is_some();
     let status = answered(exchange, error);
@@ -75,6 +83,10 @@ pub(crate) fn may_be_stale(exchange: &mut Exchange, error: Option<&Error>) -> bo
         && !exchange.cache.renews
         && instead.is_none_or(|status| matches!(status.as_u16(), 500 | 502 | 503 | 504));
     if stale {
+        if status.is_none() {
+            // Pingora closes the connection of a request that has failed: the client must know, or its next one fails.
+            session.set_keepalive(None);
+        }
         if let Some(status) = status {
             // Pingora asks before the answer's head has come by: its target has answered badly all the same.
             exchange.tries.answered(status, &HeaderMap::new());

@@ -4,12 +4,17 @@ use http::StatusCode;
 use pingora_cache::CachePhase;
 use pingora_proxy::Session;
 use tidegate_core::AnsweredBy;
-use tidegate_core::facts::CacheStatus;
+use tidegate_core::facts::{CacheStatus, Cached};
 
 use crate::exchange::Exchange;
 
 /// Notes what came of it, for plugins, the log and the client. Runs with the answer's head, before the chain sees it.
 pub(crate) fn settle(session: &Session, exchange: &mut Exchange, status: StatusCode) {
+    if let Some(answered_by) = exchange.cache.sliced {
+        // The first slice has.
+        exchange.answered_by = answered_by;
+        return;
+    }
     if !exchange.cache.is_on() {
         if exchange.request.facts.cache == CacheStatus::Bypass {
             exchange.request.facts.cached.upstream_status = Some(status.as_u16());
@@ -50,6 +55,14 @@ pub(crate) fn settle(session: &Session, exchange: &mut Exchange, status: StatusC
     }
     if facts.cache == CacheStatus::Miss {
         cached.upstream_status.get_or_insert(status.as_u16());
+    }
+}
+
+/// What was stored is not what the client gets: a plugin could not make anything of it.
+pub(crate) fn unsent(exchange: &mut Exchange) {
+    let facts = &mut exchange.request.facts;
+    if exchange.answered_by == AnsweredBy::Cache || !exchange.response_seen {
+        (facts.cache, facts.cached) = (CacheStatus::Off, Cached::default());
     }
 }
 

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
+use pingora_core::protocols::http::conditional_filter::to_304;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use tidegate_core::AnsweredBy;
 use tidegate_core::cache::AtOnce;
 use tidegate_core::facts::CacheStatus;
 
-use super::{enable, refresh};
+use super::{conditional, enable, refresh, unsent};
 use crate::chain::HookFailed;
 use crate::exchange::Exchange;
 use crate::proxy::hook_failed;
@@ -16,15 +17,27 @@ use crate::respond::{bodiless, frame, request_id, respond};
 
 /// Asks the policy whether there is a cache for this request, and sends what is at hand. `false`: the request goes on.
 pub(crate) async fn at_once(session: &mut Session, exchange: &mut Exchange) -> pingora_error::Result<bool> {
-    enable::look_up(session, exchange);
-    let Some(key) = exchange.cache.key.take() else { return Ok(false) };
-    let (route, mut cx) = exchange.hooks(session);
-    let found = route.chain.cache().and_then(|policy| policy.at_once(&mut cx, &key));
-    exchange.cache.key = Some(key);
-    match found {
-        None => Ok(false),
-        Some(found) => Box::pin(send(session, exchange, found)).await.map(|()| true),
+    match look(session, exchange) {
+        Ok(None) => Ok(false),
+        Ok(Some(found)) => Box::pin(send(session, exchange, found)).await.map(|()| true),
+        Err(failed) => Box::pin(instead(session, exchange, &failed)).await.map(|()| true),
     }
+}
+
+fn look(session: &mut Session, exchange: &mut Exchange) -> Result<Option<AtOnce>, HookFailed> {
+    enable::look_up(session, exchange)?;
+    let Some(key) = exchange.cache.key.take() else { return Ok(None) };
+    let (route, mut cx) = exchange.hooks(session);
+    let found = route.chain.ask(|policy| policy.at_once(&mut cx, &key));
+    exchange.cache.key = Some(key);
+    found.transpose().map(Option::flatten)
+}
+
+/// The gateway's own answer, in place of what a plugin could not make something of.
+async fn instead(session: &mut Session, exchange: &mut Exchange, failed: &HookFailed) -> pingora_error::Result<()> {
+    unsent(exchange);
+    let reply = hook_failed(exchange, failed);
+    respond(session, exchange, reply).await
 }
 
 async fn send(session: &mut Session, exchange: &mut Exchange, found: AtOnce) -> pingora_error::Result<()> {
@@ -37,11 +50,13 @@ async fn send(session: &mut Session, exchange: &mut Exchange, found: AtOnce) -> 
         refresh::spawn(session, exchange);
     }
     let AtOnce { status, headers, mut body, .. } = found;
-    let without_body = session.req_header().method == Method::HEAD || bodiless(status);
     let mut head = head_of(exchange, status, headers);
+    if conditional::not_modified(session.req_header(), &head) {
+        to_304(&mut head);
+    }
+    let without_body = session.req_header().method == Method::HEAD || bodiless(head.status);
     if let Err(failed) = dress(session, exchange, &mut head, without_body, &mut body).await {
-        let reply = hook_failed(exchange, &failed);
-        return respond(session, exchange, reply).await;
+        return instead(session, exchange, &failed).await;
     }
     exchange.status = head.status.as_u16();
     if exchange.draining() {

@@ -88,7 +88,7 @@ async fn unless_client_leaves<T>(session: &mut Session, wait: impl Future<Output
 }
 
 /// The client has left; what else it may have sent isn't for this request.
-pub(super) fn left<T>(gone: Fallible<T>) -> Box<Error> {
+pub(crate) fn left<T>(gone: Fallible<T>) -> Box<Error> {
     let error = gone.err().unwrap_or_else(|| Error::explain(ErrorType::ConnectionClosed, "the client has left"));
     error.into_down()
 }
@@ -220,6 +220,6 @@ pub(super) fn is_idempotent(session: &Session) -> bool {
     method.is_idempotent() && *method != Method::CONNECT
 }
 
-pub(super) fn timed_out() -> Reply {
+pub(crate) fn timed_out() -> Reply {
     Reply::problem(StatusCode::GATEWAY_TIMEOUT, "request_timeout", "the request took too long")
 }

@@ -210,7 +210,7 @@ async fn send(client: Client, ready: Ready) -> Sent {
 }
 
 /// Fields of one connection only, as Pingora takes them out of a request (RFC 9110 section 7.6.1).
-const OF_CONNECTIONS: [HeaderName; 10] = [
+pub(crate) const OF_CONNECTIONS: [HeaderName; 10] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),

@@ -12,7 +12,7 @@ mod tries;
 use pingora_error::Error;
 
 pub(crate) use self::body::{BodySoFar, request_body};
-pub(crate) use self::choose::choose;
+pub(crate) use self::choose::{choose, left, timed_out};
 pub(crate) use self::request::upstream_request;
 pub(crate) use self::response::{
     ended_by_trailers, response, response_body, upstream_response, upstream_response_body,

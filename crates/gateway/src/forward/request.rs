@@ -28,6 +28,10 @@ pub(crate) fn upstream_request(
     let id = exchange.request.facts.request_id.as_header().clone();
     parts.headers.insert(exchange.generation.request_ids.header(), id);
     host(exchange, &mut parts);
+    if let Some(range) = exchange.cache.range() {
+        // Pingora has taken the client's away, as it wants to store the whole.
+        parts.headers.insert(header::RANGE, range);
+    }
     *head = RequestHeader::from(parts);
     let (route, mut cx) = exchange.hooks(session);
     if let Err(failed) = route.chain.upstream_request(&mut cx, head) {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version, header, response};
+use pingora_cache::CachePhase;
 use pingora_error::{Error, ErrorType};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -15,6 +16,7 @@ use crate::cache;
 use crate::chain::{Chain, HookFailed};
 use crate::exchange::Exchange;
 use crate::proxy::{hook_failed, refuse};
+use crate::respond::respond;
 
 /// The upstream's head, as it came.
 pub(crate) fn upstream_response(
@@ -38,11 +40,11 @@ pub(crate) fn upstream_response(
 
 /// The head of the answer that the client is to get.
 pub(super) fn kept(session: &mut Session, exchange: &mut Exchange, head: &mut ResponseHeader) -> Fallible<()> {
-    let (route, mut cx) = exchange.hooks(session);
     // Before the chain: what the upstream has done is done, whatever a plugin makes of its answer.
-    if let Some(policy) = route.chain.cache() {
-        policy.answered(&mut cx, head);
+    if !session.req_header().method.is_safe() {
+        changed(session, exchange, head)?;
     }
+    let (route, mut cx) = exchange.hooks(session);
     if let Err(failed) = route.chain.upstream_response(&mut cx, head) {
         let reply = hook_failed(exchange, &failed);
         return Err(refuse(exchange, reply));
@@ -53,6 +55,19 @@ pub(super) fn kept(session: &mut Session, exchange: &mut Exchange, head: &mut Re
         exchange.failed("the upstream's error page was replaced");
         let detail = status.canonical_reason().unwrap_or("error");
         return Err(refuse(exchange, Reply::problem(status, "upstream_error", detail)));
+    }
+    Ok(())
+}
+
+/// An unsafe request has been answered: what is stored of its target may be so no longer.
+fn changed(session: &mut Session, exchange: &mut Exchange, head: &ResponseHeader) -> Fallible<()> {
+    let generation = exchange.generation.clone();
+    for watcher in &generation.invalidates {
+        let (_, mut cx) = exchange.hooks(session);
+        if let Err(failed) = watcher.answered(&mut cx, head) {
+            let reply = hook_failed(exchange, &failed);
+            return Err(refuse(exchange, reply));
+        }
     }
     Ok(())
 }
@@ -85,6 +100,10 @@ pub(crate) async fn response(
     exchange.answered_by = AnsweredBy::Upstream;
     cache::settle(session, exchange, head.status);
     exchange.status = head.status.as_u16();
+    if exchange.cache.is_for_slice() {
+        cache::slice_answered(exchange);
+        return Ok(());
+    }
     let mut parts = response_parts(head);
     // The version is ours to say, not the upstream's (RFC 9110 section 2.5).
     parts.version = parts.version.max(Version::HTTP_11);
@@ -105,10 +124,22 @@ pub(crate) async fn response(
     match route.chain.response(&mut cx, head).await {
         Ok(()) => Ok(()),
         Err(failed) => {
+            let stored = session.cache.enabled() && is_stored(session.cache.phase());
+            cache::unsent(exchange);
             let reply = hook_failed(exchange, &failed);
-            Err(refuse(exchange, reply))
+            if !stored {
+                return Err(refuse(exchange, reply));
+            }
+            // Of what comes from the store Pingora would answer itself, in its own words, and close.
+            Box::pin(respond(session, exchange, reply.close())).await?;
+            Err(Error::explain(ErrorType::InternalError, "a plugin has failed on a stored answer"))
         }
     }
+}
+
+/// Whether the upstream has no part in the answer.
+fn is_stored(phase: CachePhase) -> bool {
+    matches!(phase, CachePhase::Hit | CachePhase::Stale | CachePhase::StaleUpdating)
 }
 
 /// The cookie that brings the client back to this target, unless it has it.
@@ -164,7 +195,7 @@ pub(crate) fn response_body(
     body: &mut Option<Bytes>,
     end: bool,
 ) -> Fallible<()> {
-    if session.was_upgraded() || exchange.cache.renews {
+    if session.was_upgraded() || exchange.cache.is_own() {
         return Ok(());
     }
     if exchange.time_left().is_some_and(|left| left.is_zero()) {

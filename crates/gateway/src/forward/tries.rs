@@ -121,6 +121,19 @@ impl Tries {
         }
     }
 
+    /// What is to be known of them, for the log of the request on whose behalf they were.
+    pub(crate) fn told(&self) -> Self {
+        let last = self.picked.as_ref().map(Picked::target).or(self.last.as_ref()).cloned();
+        Self {
+            pool: self.pool.clone(),
+            tried: self.tried.clone(),
+            last,
+            again: self.again,
+            refused: self.refused,
+            ..Self::default()
+        }
+    }
+
     fn tell(&mut self, outcome: TryOutcome) {
         if let Some(picked) = &mut self.picked {
             picked.finish(outcome);

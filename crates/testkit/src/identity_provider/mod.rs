@@ -3,13 +3,13 @@
 mod browser;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use http::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use self::browser::{Browser, code, form};
+use crate::packages::npm;
 use crate::process::{Program, ProgramBuilder, Signal, program};
 use crate::{Answer, Client, call};
 
@@ -134,21 +134,13 @@ impl IdentityProvider {
 }
 
 fn provider(home: &TempDir, program: ProgramBuilder) -> ProgramBuilder {
-    let (port, packages) = (program.port().to_string(), packages());
+    let (port, packages) = (program.port().to_string(), npm(FOLDER, "oidc-provider"));
     program
         .file("provider.mjs", SOURCE)
         .arg("provider.mjs")
         .env("PORT", port)
         .env("KEYS", home.path().join("keys.json"))
         .env("PACKAGES", packages)
-}
-
-/// Where `scripts/need test` has put the packages: in the target directory.
-fn packages() -> PathBuf {
-    let own = std::env::current_exe().expect("this program");
-    let folders = own.ancestors().map(|folder| folder.join(FOLDER));
-    let found = folders.into_iter().find(|folder| folder.join("node_modules/oidc-provider").is_dir());
-    found.unwrap_or_else(|| panic!("the packages of npm are not there: run `scripts/need test`, or `make test`"))
 }
 
 /// A token to be asked for.

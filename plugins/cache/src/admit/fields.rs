@@ -24,6 +24,11 @@ const NEVER: [HeaderName; 13] = [
     header::AGE,
 ];
 
+/// Whether it sets cookies. Few clients understand `Set-Cookie2`, which RFC 6265 has made obsolete.
+pub(super) fn set_cookies(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::SET_COOKIE) || headers.contains_key("set-cookie2")
+}
+
 /// The fields to be stored, with the `Date` that an answer must have (RFC 9110 section 6.6.1).
 pub(super) fn stored(headers: &HeaderMap, now: SystemTime) -> HeaderMap {
     let mut stored = headers.clone();

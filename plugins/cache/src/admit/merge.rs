@@ -9,9 +9,9 @@ use super::Refused;
 use super::fields::{date_it, remove};
 use crate::vary;
 
-/// About the stored body, which a 304 does not bring.
-const OF_THE_BODY: [HeaderName; 4] =
-    [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::CONTENT_TYPE, header::CONTENT_RANGE];
+/// How the stored body is coded and framed, which a 304 has no body to say of. Its type is not among them: nothing here
+/// depends on it (RFC 9111 section 3.2).
+const OF_THE_BODY: [HeaderName; 3] = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::CONTENT_RANGE];
 
 /// The stored fields with those of the 304 in their places.
 pub(super) fn merged(stored: &HeaderMap, fresh: &HeaderMap, now: SystemTime) -> Result<HeaderMap, Refused> {

@@ -4,12 +4,14 @@ mod fields;
 mod freshness;
 mod merge;
 mod refused;
+mod slice;
 
 #[cfg(test)]
 mod tests;
 
 use std::time::{Duration, SystemTime};
 
+use tidegate_core::cache::Slice;
 use tidegate_core::cache::engine::CacheMeta;
 use tidegate_core::facts::Identity;
 use tidegate_core::{HeaderMap, Method, RequestHead, ResponseHeader, StatusCode, header};
@@ -17,7 +19,7 @@ use tidegate_core::{HeaderMap, Method, RequestHead, ResponseHeader, StatusCode, 
 pub(crate) use self::refused::Refused;
 use crate::config::SetCookie;
 use crate::control::{Asks, Says};
-use crate::key::Whose;
+use crate::key::{Has, Whose};
 use crate::rules::build::may_be_stored;
 use crate::rules::{Rules, is_stream};
 use crate::vary;
@@ -32,6 +34,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The fields of a 304 that confirms it.
     pub(crate) not_modified: Option<&'a HeaderMap>,
+    /// Which slice the upstream was asked for, if for one.
+    pub(crate) slice: Option<Slice>,
     /// When the upstream was asked.
     pub(crate) asked: SystemTime,
     /// When it answered.
@@ -52,16 +56,17 @@ pub(crate) struct Admitted {
 pub(crate) fn admit(rules: &Rules, answer: &Answer<'_>) -> Result<Admitted, Refused> {
     let merged = answer.not_modified.map(|fresh| merge::merged(answer.headers, fresh, answer.now)).transpose()?;
     let headers = merged.as_ref().unwrap_or(answer.headers);
-    let whose = rules.sharing.of(answer.request.headers, answer.who).map_err(|_| Refused::Authorization)?;
+    let whose = rules.sharing.of(Has::of(answer.request.headers), answer.who).map_err(|_| Refused::Authorization)?;
     let shared = !rules.sharing.is_private(whose);
     let says = Says::of(headers);
     request_allows(rules, answer)?;
-    answer_allows(rules, answer.status, headers, &says)?;
+    let status = slice::status(answer, headers)?;
+    answer_allows(rules, status, headers, &says)?;
     if shared {
         sharing_allows(&says, whose)?;
     }
     chosen_by_what_the_client_sent(rules, answer, headers, whose)?;
-    store(rules, answer, headers, &says, shared)
+    store(rules, answer, (status, headers), &says, shared)
 }
 
 /// RFC 9111 section 3, and 5.2.1.5.
@@ -77,11 +82,11 @@ fn request_allows(rules: &Rules, answer: &Answer<'_>) -> Result<(), Refused> {
 
 fn answer_allows(rules: &Rules, status: StatusCode, headers: &HeaderMap, says: &Says) -> Result<(), Refused> {
     let code = status.as_u16();
+    if matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE) {
+        return Err(Refused::Partial);
+    }
     if !may_be_stored(code) || !rules.takes_status(code) || (says.must_understand && !is_understood(code)) {
         return Err(Refused::Status);
-    }
-    if headers.contains_key(header::CONTENT_RANGE) {
-        return Err(Refused::Partial);
     }
     let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
     if content_type.is_some_and(is_stream) {
@@ -94,7 +99,7 @@ fn answer_allows(rules: &Rules, status: StatusCode, headers: &HeaderMap, says: &
     if says.no_store && !says.must_understand {
         return Err(Refused::NoStore);
     }
-    match rules.set_cookie == SetCookie::Refuse && headers.contains_key(header::SET_COOKIE) {
+    match rules.set_cookie == SetCookie::Refuse && fields::set_cookies(headers) {
         true => Err(Refused::SetCookie),
         false => Ok(()),
     }
@@ -159,7 +164,7 @@ fn follows_from_key(
 fn store(
     rules: &Rules,
     answer: &Answer<'_>,
-    headers: &HeaderMap,
+    (status, headers): (StatusCode, &HeaderMap),
     says: &Says,
     shared: bool,
 ) -> Result<Admitted, Refused> {
@@ -168,7 +173,7 @@ fn store(
         rules,
         times: &times,
         says,
-        status: answer.status.as_u16(),
+        status: status.as_u16(),
         headers,
         shared,
         now: answer.now,
@@ -186,7 +191,9 @@ fn store(
     if !useful && !has_validator(headers) {
         return Err(Refused::Expired);
     }
-    let head = head(answer.status, fields::stored(headers, answer.now));
+    let mut stored = fields::stored(headers, answer.now);
+    slice::measure(answer, &mut stored);
+    let head = head(answer.status, stored);
     let mut meta = CacheMeta::new(fresh_until, answer.asked, while_revalidate, if_error, head);
     meta.set_epoch_override(born);
     let age = sent_age.map(|_| initial_age);

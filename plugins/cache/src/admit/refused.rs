@@ -11,6 +11,8 @@ pub(crate) enum Refused {
     Status,
     /// It is a part of something.
     Partial,
+    /// The upstream was asked for a slice, and this isn't it, or not one that can be told from that of another version.
+    Slice,
     /// It has no end.
     Stream,
     ContentType,
@@ -36,11 +38,12 @@ pub(crate) enum Refused {
 }
 
 impl Refused {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Method,
         Self::RequestNoStore,
         Self::Status,
         Self::Partial,
+        Self::Slice,
         Self::Stream,
         Self::ContentType,
         Self::NoStore,
@@ -62,6 +65,7 @@ impl Refused {
             Self::RequestNoStore => "request_no_store",
             Self::Status => "status",
             Self::Partial => "partial",
+            Self::Slice => "slice",
             Self::Stream => "stream",
             Self::ContentType => "content_type",
             Self::NoStore => "no_store",

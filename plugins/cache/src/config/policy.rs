@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tidegate_core::config::{Duration, Percent};
+use tidegate_core::config::{ByteSize, Duration, Percent};
 
 pub use bypass::Bypass;
-pub use key::{Key, QueryKey};
+pub use key::{ClaimsKey, Key, QueryKey};
 pub use rule::{Match, Rule};
 
 use super::PurgeMethod;
@@ -87,6 +87,10 @@ pub struct Policy {
     pub respect_client: bool,
     /// What differs for some of the route's requests. The first rule that fits counts.
     pub rules: Vec<Rule>,
+    /// Fetches and stores answers in slices of this size, each by itself, with `Range`: for video and other large files, of
+    /// which clients want parts. 64KiB to 64MiB, and no more than the zone's `max_object`. What the upstream can't cut is
+    /// fetched whole. Default: whole answers only. Example: `slice: 1MiB`.
+    pub slice: Option<ByteSize>,
     /// How many requests for the same become one.
     pub lock: Lock,
     /// By which name the cache tells in `Cache-Status` (RFC 9211) what it did: letters, digits, `-` and `.`, the first a
@@ -118,6 +122,7 @@ impl Default for Policy {
             set_cookie: SetCookie::default(),
             respect_client: true,
             rules: Vec::new(),
+            slice: None,
             lock: Lock::default(),
             status_header: "tidegate".to_owned(),
             purge: None,
@@ -133,7 +138,7 @@ pub enum Mode {
     /// the answer says `public`, `s-maxage` or `must-revalidate` (RFC 9111 section 3.5).
     #[default]
     Public,
-    /// The identity that it was made for, with the same roles and scopes. What says `private` is stored, too.
+    /// The identity that it was made for, with the same roles, scopes and claims. What says `private` is stored, too.
     PrivatePerIdentity,
 }
 

@@ -52,6 +52,12 @@ impl ZoneConfig {
         Ok(Limits { memory, max_object })
     }
 
+    /// The longest body that is kept anywhere; 0 where the settings are wrong.
+    pub(crate) fn longest(&self) -> u64 {
+        let memory = self.limits().map_or(0, |limits| limits.max_object);
+        memory.max(self.max_on_disk().unwrap_or(0))
+    }
+
     /// The longest body on the disk; 0 without one.
     pub(crate) fn max_on_disk(&self) -> Result<u64, ConfigError> {
         let Some(disk) = &self.disk else { return Ok(0) };

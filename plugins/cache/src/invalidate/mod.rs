@@ -1,17 +1,22 @@
 //! What an unsafe request makes invalid (RFC 9111 section 4.4).
 
+mod everywhere;
+
 #[cfg(test)]
 mod tests;
 
 use smallvec::SmallVec;
 use tidegate_core::{HeaderMap, Method, RequestHead, StatusCode, header};
 
-use crate::key::{KeyRule, place};
+pub(crate) use self::everywhere::Holders;
+use crate::key::{Query, place};
+use crate::purge::Place;
 
 /// The URLs that are no longer to be answered from what is stored: the target, and those of the same origin that `Location`
-/// and `Content-Location` name. None for safe methods, and for answers that are errors.
+/// and `Content-Location` name. None for safe methods, and for answers that are errors. `counts` is the part of a query that
+/// keys have.
 pub(crate) fn urls(
-    rule: &KeyRule,
+    counts: &Query,
     request: &RequestHead<'_>,
     status: StatusCode,
     answer: &HeaderMap,
@@ -21,7 +26,7 @@ pub(crate) fn urls(
         return urls;
     }
     let origin = origin(request);
-    urls.push(url(rule, &origin, request.path, request.query));
+    urls.push(url(counts, request));
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         let named = answer.get(name).and_then(|value| value.to_str().ok());
         let target = named.and_then(|reference| resolve(reference, &origin, request));
@@ -30,7 +35,7 @@ pub(crate) fn urls(
                 Some((path, query)) => (path, Some(query)),
                 None => (&*target, None),
             };
-            url(rule, &origin, path, query)
+            url(counts, &RequestHead { path, query, ..*request })
         }));
     }
     urls.dedup();
@@ -38,12 +43,12 @@ pub(crate) fn urls(
 }
 
 /// RFC 9110 section 9.2.1. A method that nobody knows may do anything.
-fn is_safe(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
+pub(crate) fn is_safe(method: &Method) -> bool {
+    method.is_safe()
 }
 
-/// As the key has it: in lower case, without the port of the scheme.
-pub(crate) fn origin(request: &RequestHead<'_>) -> String {
+/// In lower case, without the port of the scheme.
+fn origin(request: &RequestHead<'_>) -> String {
     let (host, port) = place(request);
     let mut origin = [request.scheme.as_str(), "://", host].concat().to_ascii_lowercase();
     if !port.is_empty() {
@@ -53,12 +58,12 @@ pub(crate) fn origin(request: &RequestHead<'_>) -> String {
     origin
 }
 
-/// With that of the query which is part of the key.
-pub(crate) fn url(rule: &KeyRule, origin: &str, path: &str, query: Option<&str>) -> String {
-    match rule.query.of(query) {
-        Some(query) if !query.is_empty() => [origin, path, "?", &query].concat(),
-        _ => [origin, path].concat(),
-    }
+/// A request's URL as marks know it, with that of the query which is part of the key: made of the same parts as that of a
+/// stored answer, so that there is none which is stored and can't be found.
+pub(crate) fn url(counts: &Query, request: &RequestHead<'_>) -> String {
+    let ((host, port), query) = (place(request), counts.of(request.query));
+    let (scheme, path, query) = (request.scheme.as_str(), request.path, query.as_deref().unwrap_or(""));
+    Place { scheme, host: &host.to_ascii_lowercase(), port, path, query }.url()
 }
 
 /// Path and query of a reference (RFC 3986 section 5.2), if it is of the same origin.

@@ -23,7 +23,7 @@ fn invalid(key: Key, method: &Method, status: u16, location: Option<&str>) -> Ve
         scheme: Scheme::Https,
         listener: "main",
     };
-    urls(&rule, &request, StatusCode::from_u16(status).expect("a status"), &answer).into_vec()
+    urls(&rule.query, &request, StatusCode::from_u16(status).expect("a status"), &answer).into_vec()
 }
 
 #[test]

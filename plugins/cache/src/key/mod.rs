@@ -1,5 +1,7 @@
 //! By what one answer is told from another.
 
+mod claims;
+mod has;
 mod names;
 mod query;
 mod whose;
@@ -13,6 +15,8 @@ use smallvec::SmallVec;
 use tidegate_core::cache::CacheKey;
 use tidegate_core::{ConfigError, ConfigErrors, ConfigPath, HeaderMap, HeaderName, RequestHead, Scheme, header};
 
+use self::claims::Claims;
+pub(crate) use self::has::Has;
 pub(crate) use self::names::Names;
 pub(crate) use self::query::Query;
 pub(crate) use self::whose::{Sharing, Whose};
@@ -24,6 +28,7 @@ pub(crate) struct KeyRule {
     pub(crate) query: Query,
     headers: Box<[HeaderName]>,
     cookies: Box<[String]>,
+    claims: Claims,
     /// Routes may lead to different upstreams for the same URL (by header, by method, by chance).
     route: Arc<str>,
 }
@@ -47,9 +52,10 @@ impl KeyRule {
             let at = ConfigPath::from("cookies").index(index);
             errors.push(ConfigError::at(at, format!("`{name}` is not the name of a cookie")));
         }
+        let claims = errors.collect(Claims::build(&config.claims)).unwrap_or_default();
         let query = query.unwrap_or_default();
         let cookies = config.cookies.clone().into();
-        errors.into_result(Self { query, headers: headers.into(), cookies, route: route.clone() })
+        errors.into_result(Self { query, headers: headers.into(), cookies, claims, route: route.clone() })
     }
 
     /// The key, without its hash.
@@ -71,7 +77,7 @@ impl KeyRule {
         key.push(self.route.as_bytes());
         self.headers.iter().for_each(|name| push_field(&mut key, name, head.headers));
         self.cookies.iter().for_each(|name| push_cookie(&mut key, name, head));
-        push_whose(&mut key, whose);
+        push_whose(&mut key, whose, &self.claims);
         key
     }
 
@@ -124,8 +130,9 @@ fn push_cookie(key: &mut CacheKey, name: &str, head: &RequestHead<'_>) {
     }
 }
 
-/// With roles and scopes: a token of the same person that was granted less must not get what was made for more.
-fn push_whose(key: &mut CacheKey, whose: Whose<'_>) {
+/// With roles, scopes and claims: a token of the same person that was granted less, or for another tenant, must not get
+/// what was made for more.
+fn push_whose(key: &mut CacheKey, whose: Whose<'_>, claims: &Claims) {
     match whose {
         Whose::Anyone => key.push(b"n"),
         Whose::Known => key.push(b"a"),
@@ -136,6 +143,7 @@ fn push_whose(key: &mut CacheKey, whose: Whose<'_>) {
             key.push(identity.proof().as_str().as_bytes());
             push_all(key, identity.roles());
             push_all(key, identity.scopes());
+            key.push(&claims.digest(identity.claims()));
         }
     }
 }

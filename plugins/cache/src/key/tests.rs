@@ -6,7 +6,7 @@ use serde_json::Map;
 use tidegate_core::facts::{Identity, IdentityParts};
 use tidegate_core::{HeaderMap, HeaderName, HeaderValue, Method, RequestHead, Scheme};
 
-use super::{KeyRule, Sharing, Whose};
+use super::{Has, KeyRule, Sharing, Whose};
 use crate::config::{Anonymous, Key, Mode, Policy, QueryKey};
 
 /// A request, as far as keys go.
@@ -147,7 +147,7 @@ fn whose_answer_it_is_follows_from_mode_and_credentials() {
         if authorization {
             headers.insert("authorization", HeaderValue::from_static("Bearer x"));
         }
-        match sharing.of(&headers, who) {
+        match sharing.of(Has::of(&headers), who) {
             Ok(Whose::Anyone) => "anyone",
             Ok(Whose::Known) => "known",
             Ok(Whose::Only(_)) => "only",

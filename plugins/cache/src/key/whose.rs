@@ -1,8 +1,8 @@
 //! Who may get an answer.
 
 use tidegate_core::facts::Identity;
-use tidegate_core::{HeaderMap, header};
 
+use super::Has;
 use crate::config::{Anonymous, Mode, Policy};
 
 /// How a route shares answers.
@@ -34,8 +34,8 @@ impl Sharing {
     }
 
     /// Whose answer a request gets; `Err` says why it gets none.
-    pub(crate) fn of<'a>(self, headers: &HeaderMap, who: Option<&'a Identity>) -> Result<Whose<'a>, &'static str> {
-        let credentials = headers.contains_key(header::AUTHORIZATION);
+    pub(crate) fn of<'a>(self, has: Has, who: Option<&'a Identity>) -> Result<Whose<'a>, &'static str> {
+        let credentials = has.any(Has::CREDENTIALS);
         match who {
             Some(identity) if self.by_identity => Ok(Whose::Only(identity)),
             Some(_) => Ok(Whose::Known),

@@ -3,15 +3,18 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use tidegate_core::HeaderMap;
 
 /// What the parts of a cache key say of its URL. The key's order is that of `crate::key`.
-pub(super) struct Place<'a> {
-    pub(super) scheme: &'a str,
-    pub(super) host: &'a str,
-    pub(super) port: &'a str,
-    pub(super) path: &'a str,
-    pub(super) query: &'a str,
+pub(crate) struct Place<'a> {
+    pub(crate) scheme: &'a str,
+    /// In lower case.
+    pub(crate) host: &'a str,
+    /// Nothing for the scheme's own.
+    pub(crate) port: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) query: &'a str,
 }
 
 impl<'a> Place<'a> {
@@ -34,7 +37,8 @@ impl<'a> Place<'a> {
         [&*self.origin(), &*spelled(self.path)].concat()
     }
 
-    pub(super) fn url(&self) -> String {
+    /// By which it is purged.
+    pub(crate) fn url(&self) -> String {
         let rest = match self.query.is_empty() {
             true => self.path.to_owned(),
             false => [self.path, "?", self.query].concat(),
@@ -94,9 +98,9 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// The URL of a cache key, its query in order.
+/// The URL of a cache key, its query in order. `None` for one that is too long to be kept as it is.
 pub(crate) fn url_of(key: &[u8]) -> Option<String> {
-    Place::of(key).map(|place| place.url())
+    Place::of(key).map(|place| place.url()).filter(|url| !url.starts_with(DIGEST))
 }
 
 struct Parts<'a>(&'a [u8]);
@@ -113,8 +117,24 @@ impl<'a> Iterator for Parts<'a> {
     }
 }
 
-/// A URL with its query in order.
+/// Longest URL that is kept as it is, in bytes.
+const LONGEST: usize = 8 * 1024;
+
+/// What stands for a longer one begins so, as no URL does.
+const DIGEST: &str = "sha256:";
+
+/// A URL with its query in order; of a long one its digest, so that it can be purged as any other, and a list of such
+/// takes no more room.
 pub(super) fn url(origin: &str, path_and_query: &str) -> String {
+    let url = in_order(origin, path_and_query);
+    if url.len() <= LONGEST {
+        return url;
+    }
+    let digest = digest(&SHA256, url.as_bytes());
+    digest.as_ref().iter().fold(DIGEST.to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+fn in_order(origin: &str, path_and_query: &str) -> String {
     let path_and_query = &*spelled(path_and_query);
     match path_and_query.split_once('?') {
         None | Some((_, "")) => [origin, path_and_query.trim_end_matches('?')].concat(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::labels;
 
 /// One purge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Mark {
     /// Which stored answers.
@@ -18,7 +18,7 @@ pub(crate) struct Mark {
 }
 
 /// Which stored answers a purge is about. Hosts are in lower case, and a port is there only if it isn't the scheme's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Target {
     /// All of the zone.
@@ -27,14 +27,17 @@ pub(crate) enum Target {
     Host(Box<str>),
     /// All whose URL begins with this: `https://shop.example/img/`.
     Prefix(Box<str>),
-    /// All variants of one URL. The order of its query doesn't matter.
+    /// All variants of one URL. The order of its query doesn't matter. Of a long one its digest.
     Url(Box<str>),
     /// All that the upstream has given this tag (`Cache-Tag`, `Surrogate-Key`).
     Tag(Box<str>),
 }
 
-/// Longest text of a target, in bytes.
-pub(crate) const LONGEST: usize = 8 * 1024;
+/// Longest URL that somebody may purge, in bytes: no request has a longer one.
+const LONGEST_URL: usize = 1024 * 1024;
+
+/// Longest prefix. It is kept as it is.
+const LONGEST_PREFIX: usize = 8 * 1024;
 
 impl Target {
     /// The kind in one letter, so that no two kinds share a text.
@@ -57,12 +60,18 @@ impl Target {
 
     /// A URL's target; the error says what is wrong with it.
     pub(crate) fn url(url: &str) -> Result<Self, &'static str> {
+        if url.len() > LONGEST_URL {
+            return Err("a URL has at most 1 MiB");
+        }
         let (origin, path) = split(url)?;
         Ok(Self::Url(labels::url(&origin, path).into()))
     }
 
     /// A prefix's.
     pub(crate) fn prefix(prefix: &str) -> Result<Self, &'static str> {
+        if prefix.len() > LONGEST_PREFIX {
+            return Err("a prefix has at most 8,192 bytes");
+        }
         let (origin, path) = split(prefix)?;
         match path.contains('?') {
             true => Err("a prefix ends before the query"),
@@ -94,9 +103,6 @@ impl Target {
 /// The origin, normalised, and the rest of a URL.
 fn split(url: &str) -> Result<(String, &str), &'static str> {
     const SHAPE: &str = "a URL has a scheme, a host and a path: https://shop.example/a";
-    if url.len() > LONGEST {
-        return Err("a URL has at most 8,192 bytes");
-    }
     let (scheme, rest) = url.split_once("://").ok_or(SHAPE)?;
     let scheme = scheme.to_ascii_lowercase();
     if !matches!(&*scheme, "http" | "https") {

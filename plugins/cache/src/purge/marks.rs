@@ -8,9 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use parking_lot::{Mutex, RwLock};
 use tidegate_core::HeaderMap;
 
+use super::asked::AskedFor;
 use super::journal::Journal;
 use super::labels::{Place, host, tags};
 use super::mark::{Mark, Target, host_and_port};
+use crate::store::Keys;
 
 /// What the marks say of a stored answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +33,8 @@ const MOST: usize = 200_000;
 /// marks of their whole host.
 const MOST_PREFIXES: usize = 1_000;
 
-/// How far the latest request is noted ahead: a second, in nanoseconds.
-const AHEAD: u64 = 1_000_000_000;
+/// How far the latest request is noted ahead: a millisecond, in nanoseconds. Marks are that much ahead of the clock.
+const AHEAD: u64 = 1_000_000;
 
 /// All purges that stored answers may still have to be compared with.
 pub(crate) struct Marks {
@@ -44,6 +46,7 @@ pub(crate) struct Marks {
     table: RwLock<Table>,
     hasher: RandomState,
     journal: Option<Mutex<Journal>>,
+    asked_for: AskedFor,
 }
 
 #[derive(Debug, Default)]
@@ -87,21 +90,27 @@ impl Marks {
             table: RwLock::default(),
             hasher: RandomState::new(),
             journal: None,
+            asked_for: AskedFor::since(0),
         }
     }
 
-    /// Marks that are kept in `folder`, beside the answers that they are about. What can't be read of them purges all
-    /// that is older.
-    pub(crate) fn kept(folder: &std::path::Path, now: SystemTime) -> std::io::Result<Self> {
-        let (journal, found, whole) = Journal::open(folder)?;
-        let marks = Self { journal: Some(Mutex::new(journal)), ..Self::new() };
+    /// Marks that are kept in `folder`, beside the answers that they are about, and encrypted as these are. What can't be
+    /// read of them purges all that is older.
+    pub(crate) fn kept(folder: &std::path::Path, keys: &Keys, now: SystemTime) -> std::io::Result<Self> {
+        let (journal, found) = Journal::open(folder, keys, nanos(now))?;
+        // What is stored there was asked for by another process.
+        let before = found.iter().map(|(_, at)| *at).max().unwrap_or(0).max(nanos(now));
+        let (journal, asked_for) = (Some(Mutex::new(journal)), AskedFor::since(before));
+        let marks = Self { journal, asked_for, latest: AtomicU64::new(before), ..Self::new() };
         for (mark, at) in found {
             marks.note(&mark, at);
         }
-        if !whole {
-            marks.add(&Mark { target: Target::All, soft: false }, now)?;
-        }
         Ok(marks)
+    }
+
+    /// Other keys from now on, for what is kept.
+    pub(crate) fn seal_with(&self, keys: &Keys) -> std::io::Result<()> {
+        self.journal.as_ref().map_or(Ok(()), |journal| journal.lock().seal_with(keys))
     }
 
     /// Counts up with each purge. An answer that was found good at one epoch is good until the next.
@@ -119,6 +128,13 @@ impl Marks {
         time(asked)
     }
 
+    /// The same for a URL, as [`Place::url`] has it: from now on it may be stored.
+    pub(crate) fn asked_for(&self, url: &str, wall: SystemTime) -> SystemTime {
+        let asked = self.asked(wall);
+        self.asked_for.note(self.hash(b'u', url), nanos(asked));
+        asked
+    }
+
     /// Purges. The time of the mark is that of this gateway's clock, and never before that of another mark or of a request
     /// that has begun. When this
     /// returns without an error the mark survives a crash of the machine, if the marks are kept at all.
@@ -126,11 +142,36 @@ impl Marks {
         self.leave(mark, wall, true)
     }
 
-    /// The same for what an unsafe method made invalid (RFC 9111 section 4.4): survives a crash of the process.
-    pub(crate) fn invalidate(&self, url: &str, wall: SystemTime) {
-        let Ok(target) = Target::url(url) else { return };
-        if let Err(error) = self.leave(&Mark { target, soft: false }, wall, false) {
+    /// The same for what an unsafe method made invalid (RFC 9111 section 4.4), a URL as [`Place::url`] has it: survives a
+    /// crash of the process. `false` for one that has not been asked for since it was made invalid before, or never: so no
+    /// mark is left for each POST that there is.
+    pub(crate) fn invalidate(&self, url: String, wall: SystemTime) -> bool {
+        let hash = self.hash(b'u', &url);
+        let before = {
+            let table = self.table.read();
+            table.exact.get(&hash).map_or(0, |times| times.hard).max(table.all.hard)
+        };
+        if self.asked_for.last(hash) <= before {
+            return false;
+        }
+        if let Err(error) = self.leave(&Mark { target: Target::Url(url.into()), soft: false }, wall, false) {
             log::warn!(error:%; "the cache can't keep what was invalidated");
+        }
+        true
+    }
+
+    /// The same for what is known to be of an older version: all of this URL that was asked for until `last`, and nothing
+    /// that was asked for after it.
+    pub(crate) fn outdate(&self, url: String, last: SystemTime) {
+        let (hash, at) = (self.hash(b'u', &url), nanos(last));
+        if self.table.read().exact.get(&hash).is_some_and(|times| times.hard >= at) {
+            return;
+        }
+        let mark = Mark { target: Target::Url(url.into()), soft: false };
+        self.note(&mark, at);
+        let kept = self.journal.as_ref().map_or(Ok(()), |journal| journal.lock().add(&mark, at, false));
+        if let Err(error) = kept {
+            log::warn!(error:%; "the cache can't keep what is outdated");
         }
     }
 

@@ -7,12 +7,12 @@ use super::mark::{Mark, Target};
 use super::{Fleet, Marks};
 use crate::config::PurgeMethod;
 
-/// The answer to `PURGE url`, by somebody. Whether a plugin has proved who they are is for the route to ask
+/// The answer to `PURGE` for a URL as marks know it, by somebody. Whether a plugin has proved who they are is for the route to ask
 /// (`auth: require`); nobody may purge whom nobody knows.
 pub(crate) async fn purge_by_method(
     allowed: &PurgeMethod,
     who: Option<&Identity>,
-    url: &str,
+    url: String,
     soft: bool,
     marks: &'static Marks,
     fleet: Option<&Fleet>,
@@ -24,11 +24,7 @@ pub(crate) async fn purge_by_method(
     if !allowed.roles.iter().any(|role| who.has_role(role)) {
         return Reply::problem(StatusCode::FORBIDDEN, "purge_forbidden", "you may not purge");
     }
-    let target = match Target::url(url) {
-        Ok(target) => target,
-        Err(why) => return Reply::bad_request("purge_url", why),
-    };
-    purge(&Mark { target, soft }, marks, fleet, wall).await
+    purge(&Mark { target: Target::Url(url.into()), soft }, marks, fleet, wall).await
 }
 
 /// Leaves the mark here and with the fleet, and says how far it got.

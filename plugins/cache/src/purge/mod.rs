@@ -2,6 +2,7 @@
 //! its time, and each stored answer is compared with the marks when it is next asked for. That takes the same time
 //! for one answer and for a million.
 
+mod asked;
 mod fleet;
 mod journal;
 mod labels;
@@ -13,7 +14,7 @@ mod method;
 mod tests;
 
 pub(crate) use self::fleet::{Fleet, follow};
-pub(crate) use self::labels::url_of;
+pub(crate) use self::labels::{Place, url_of};
 pub(crate) use self::mark::{Mark, Target};
 pub(crate) use self::marks::{Marks, Verdict};
 pub(crate) use self::method::{purge, purge_by_method};

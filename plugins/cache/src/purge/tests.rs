@@ -7,6 +7,7 @@ use tidegate_core::cache::CacheKey;
 use tidegate_core::{HeaderMap, HeaderValue};
 
 use super::*;
+use crate::store::Keys;
 
 fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
@@ -111,8 +112,29 @@ fn a_soft_purge_ends_freshness_and_a_hard_one_wins_over_it() {
 fn each_purge_is_a_new_epoch() {
     let marks = Marks::new();
     let before = marks.epoch();
-    marks.invalidate("https://shop.example/", at(1));
+    marks.asked_for("https://shop.example/", at(1));
+    assert!(marks.invalidate("https://shop.example/".to_owned(), at(1)));
     assert_eq!(marks.epoch(), before + 1);
+}
+
+/// Whatever the clock says: what was asked for after a mark is hit by the next one.
+#[test]
+fn a_url_that_nobody_has_asked_for_since_needs_no_other_mark() {
+    let url = || "https://shop.example/a".to_owned();
+    let marks = Marks::new();
+    assert!(!marks.invalidate(url(), at(1)), "never asked for");
+    for clock in [5, 5, 3, 9] {
+        let asked = marks.asked_for(&url(), at(clock));
+        assert!(marks.invalidate(url(), at(clock)), "{clock}");
+        assert_eq!(verdict(&marks, &shop("/a", ""), asked), Verdict::Gone, "{clock}");
+        assert!(!marks.invalidate(url(), at(clock)) && !marks.invalidate(url(), at(100)), "{clock}");
+    }
+    // What a disk has from before may be of any URL.
+    let folder = tempfile::tempdir().unwrap();
+    for clock in [200, 210] {
+        let marks = Marks::kept(folder.path(), &Keys::default(), at(clock)).unwrap();
+        assert!(marks.invalidate(url(), at(clock)) && !marks.invalidate(url(), at(clock)));
+    }
 }
 
 #[test]
@@ -163,35 +185,123 @@ fn purging_a_tag_takes_one_mark_however_many_answers_have_it() {
 #[test]
 fn marks_survive_a_restart_and_a_torn_line() {
     let folder = tempfile::tempdir().unwrap();
-    let marks = Marks::kept(folder.path(), at(1)).unwrap();
+    let marks = Marks::kept(folder.path(), &Keys::default(), at(1)).unwrap();
     marks.add(&hard(Target::tag("a").unwrap()), at(10)).unwrap();
-    marks.invalidate("https://shop.example/x", at(11));
+    marks.invalidate("https://shop.example/x".to_owned(), at(11));
     drop(marks);
     let path = folder.path().join("purges");
     let mut bytes = std::fs::read(&path).unwrap();
     bytes.extend_from_slice(b"0123 {\"at\":");
     std::fs::write(&path, &bytes).unwrap();
 
-    let marks = Marks::kept(folder.path(), at(20)).unwrap();
+    let marks = Marks::kept(folder.path(), &Keys::default(), at(20)).unwrap();
     assert_eq!(marks.len(), 2);
     assert_eq!(verdict(&marks, &shop("/x", ""), at(11)), Verdict::Gone);
     assert_eq!(verdict(&marks, &shop("/y", ""), at(9)), Verdict::Good);
     marks.add(&hard(Target::tag("b").unwrap()), at(21)).unwrap();
     drop(marks);
-    assert_eq!(Marks::kept(folder.path(), at(30)).unwrap().len(), 3);
+    assert_eq!(Marks::kept(folder.path(), &Keys::default(), at(30)).unwrap().len(), 3);
+}
+
+fn raw(folder: &tempfile::TempDir) -> String {
+    String::from_utf8(std::fs::read(folder.path().join("purges")).unwrap()).unwrap()
+}
+
+#[test]
+fn marks_of_an_encrypted_zone_tell_nobody_what_was_purged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, keys) = (Keys::new([&[1; 32]]), Keys::new([&[2; 32], &[1; 32]]));
+    // Plain ones, as they were written before there was a key.
+    let marks = Marks::kept(folder.path(), &Keys::default(), at(1)).unwrap();
+    marks.invalidate("https://shop.example/secret-plan".to_owned(), at(10));
+    assert!(raw(&folder).contains("secret-plan"));
+    drop(marks);
+    let marks = Marks::kept(folder.path(), &old, at(11)).unwrap();
+    marks.add(&hard(Target::tag("secret-tag").unwrap()), at(12)).unwrap();
+    let sealed = raw(&folder);
+    assert!(!sealed.contains("secret") && !sealed.contains("shop"), "{sealed}");
+    assert_eq!(sealed.lines().count(), 2);
+    // Another key while it runs, and half a line after a crash.
+    marks.seal_with(&keys).unwrap();
+    marks.add(&hard(Target::host("shop.example").unwrap()), at(13)).unwrap();
+    assert!(!raw(&folder).contains("shop") && raw(&folder).lines().all(|line| !sealed.contains(line)));
+    drop(marks);
+    let torn = raw(&folder);
+    std::fs::write(folder.path().join("purges"), torn + "=AbC").unwrap();
+    let marks = Marks::kept(folder.path(), &keys, at(20)).unwrap();
+    assert_eq!(marks.len(), 3);
+    assert_eq!(verdict(&marks, &shop("/secret-plan", ""), at(10)), Verdict::Gone);
+    assert_eq!(verdict(&marks, &key("https", "b.example", "", "/", ""), at(10)), Verdict::Good);
+    drop(marks);
+    // Who has lost the key has purged all.
+    for lost in [Keys::new([&[3; 32]]), Keys::default()] {
+        let marks = Marks::kept(folder.path(), &lost, at(30)).unwrap();
+        assert_eq!(verdict(&marks, &key("https", "b.example", "", "/", ""), at(29)), Verdict::Gone);
+        drop(marks);
+        let marks = Marks::kept(folder.path(), &lost, at(40)).unwrap();
+        assert_eq!(verdict(&marks, &key("https", "b.example", "", "/", ""), at(31)), Verdict::Good, "once");
+    }
+}
+
+/// As long as a request's head lets it be.
+#[test]
+fn long_urls_are_purged_as_others_are() {
+    let (long, other) = (format!("/{}", "a".repeat(60_000)), format!("/{}b", "a".repeat(60_000)));
+    for purge in [0, 1] {
+        let marks = Marks::new();
+        let url = format!("https://shop.example{long}?b&a");
+        let place = Place { scheme: "https", host: "shop.example", port: "", path: &long, query: "a&b" };
+        marks.asked_for(&place.url(), at(9));
+        match purge {
+            0 => marks.add(&hard(Target::url(&url).unwrap()), at(10)).unwrap(),
+            _ => assert!(marks.invalidate(place.url(), at(10))),
+        }
+        assert_eq!(verdict(&marks, &shop(&long, "a&b"), at(9)), Verdict::Gone, "{purge}");
+        assert_eq!(verdict(&marks, &shop(&other, "a&b"), at(9)), Verdict::Good, "{purge}");
+        assert!(place.url().len() < 100, "a list of them takes no more room");
+        assert!(url_of(shop(&long, "").as_bytes()).is_none());
+    }
+}
+
+/// Its limits are a thousandth here of what they are.
+#[test]
+fn the_file_holds_each_mark_once_and_too_many_purge_all() {
+    for keys in [Keys::default(), Keys::new([&[1; 32]])] {
+        let folder = tempfile::tempdir().unwrap();
+        let marks = Marks::kept(folder.path(), &keys, at(1)).unwrap();
+        let again = |marks: &Marks, n: u64, clock: u64| {
+            let url = format!("https://shop.example/{n}");
+            marks.asked_for(&url, at(clock));
+            assert!(marks.invalidate(url, at(clock)), "{n}");
+        };
+        (0..3_000).for_each(|n| again(&marks, n % 10, n + 10));
+        assert!(raw(&folder).len() < 128 << 10, "{}", raw(&folder).len());
+        drop(marks);
+        let marks = Marks::kept(folder.path(), &keys, at(5_000)).unwrap();
+        assert_eq!(marks.len(), 10);
+        // What was purged last is known as such.
+        let of = |asked| verdict(&marks, &shop("/9", ""), at(asked));
+        assert_eq!((of(3_009), of(3_012)), (Verdict::Gone, Verdict::Good));
+        (10..6_000).for_each(|n| again(&marks, n, 6_000));
+        assert!(raw(&folder).len() < 512 << 10);
+        drop(marks);
+        let marks = Marks::kept(folder.path(), &keys, at(7_000)).unwrap();
+        assert_eq!(verdict(&marks, &shop("/", ""), at(5_999)), Verdict::Gone);
+        assert_eq!(verdict(&marks, &shop("/", ""), at(6_999)), Verdict::Good);
+    }
 }
 
 #[test]
 fn marks_that_can_not_be_read_purge_all_that_is_older() {
     let folder = tempfile::tempdir().unwrap();
-    let marks = Marks::kept(folder.path(), at(1)).unwrap();
+    let marks = Marks::kept(folder.path(), &Keys::default(), at(1)).unwrap();
     marks.add(&hard(Target::tag("a").unwrap()), at(10)).unwrap();
     drop(marks);
     let path = folder.path().join("purges");
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[30] ^= 1;
     std::fs::write(&path, &bytes).unwrap();
-    let marks = Marks::kept(folder.path(), at(20)).unwrap();
+    let marks = Marks::kept(folder.path(), &Keys::default(), at(20)).unwrap();
     assert_eq!(verdict(&marks, &shop("/y", ""), at(19)), Verdict::Gone);
     assert_eq!(verdict(&marks, &shop("/y", ""), at(21)), Verdict::Good);
 }
@@ -201,7 +311,9 @@ proptest! {
     #[test]
     fn any_bytes_are_judged(key in proptest::collection::vec(any::<u8>(), 0..200), url in ".{0,80}") {
         let marks = Marks::new();
-        marks.invalidate(&url, at(1));
+        marks.asked_for(&url, at(0));
+        marks.invalidate(url.clone(), at(1));
+        let _ = Target::url(&url).map(|target| marks.add(&hard(target), at(1)));
         let _ = Target::prefix(&url).map(|target| marks.add(&hard(target), at(2)));
         marks.verdict(&key, &HeaderMap::new(), at(0));
     }

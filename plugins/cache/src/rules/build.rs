@@ -6,7 +6,7 @@ use tidegate_core::config::Duration;
 use tidegate_core::{ConfigError, ConfigErrors, ConfigPath, HeaderValue};
 
 use super::{Bypass, Matcher, Rule, Rules, Times, Types};
-use crate::config::{self, Mode, Policy};
+use crate::config::{self, ClaimsKey, Mode, Policy};
 use crate::key::{KeyRule, Sharing};
 
 /// Longer than this nobody keeps anything (RFC 9111 section 1.2.2 has 68 years).
@@ -109,6 +109,9 @@ fn check_mode(policy: &Policy) -> Result<(), ConfigErrors> {
         (Mode::Public, Some(_)) => Some(("anonymous", "with `mode: public` it makes no difference who asks")),
         (Mode::PrivatePerIdentity, _) if policy.key.identity => {
             Some(("key.identity", "with `mode: private_per_identity` it is in the key anyway"))
+        }
+        (Mode::Public, _) if !policy.key.identity && policy.key.claims != ClaimsKey::All => {
+            Some(("key.claims", "without `key.identity` nobody has answers of their own"))
         }
         _ => None,
     };

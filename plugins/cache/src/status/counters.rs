@@ -33,7 +33,8 @@ pub(crate) struct ZoneCounters {
 }
 
 /// Why a request has nothing to do with the cache.
-pub(crate) const BYPASSES: [&str; 6] = ["method", "body", "precondition", "rule", "anonymous", "unknown_identity"];
+pub(crate) const BYPASSES: [&str; 7] =
+    ["method", "body", "precondition", "rule", "anonymous", "unknown_identity", "only_if_cached"];
 
 impl Counters {
     pub(crate) fn new(metrics: &Metrics) -> Result<Self, ConfigError> {

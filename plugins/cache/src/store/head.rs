@@ -1,5 +1,6 @@
 //! The head of a stored answer, and when it was what.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use tidegate_core::cache::engine::{CacheMeta, HashBinary};
@@ -58,6 +59,17 @@ impl Head {
         meta
     }
 
+    /// The same with the length of its body, where that wasn't known when it came: then parts of it can be asked for. None
+    /// for those that have no body (RFC 9110 section 8.6).
+    pub(super) fn with_length(self: Arc<Self>, length: u64) -> Arc<Self> {
+        if self.headers.contains_key(header::CONTENT_LENGTH) || self.status == StatusCode::NO_CONTENT {
+            return self;
+        }
+        let mut headers = self.headers.clone();
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        Arc::new(Self { headers: packed(&headers), ..(*self).clone() })
+    }
+
     /// How long the body is, if the head says so.
     pub(crate) fn length(&self) -> Option<u64> {
         length(&self.headers)
@@ -66,7 +78,7 @@ impl Head {
     /// How much memory it takes.
     pub(crate) fn bytes(&self) -> usize {
         // The table is of a power of two of places of four bytes, filled to three quarters; each field has a bucket.
-        let places = (self.headers.keys_len() * 4 / 3 + 1).next_power_of_two().max(8);
+        let places = (self.headers.keys_len() + self.headers.keys_len() / 3).next_power_of_two().max(8);
         let table = places * 4 + places / 4 * 3 * BUCKET;
         let more = (self.headers.len() - self.headers.keys_len()).next_power_of_two() * MORE;
         let names: usize = self.headers.keys().map(name_bytes).sum();

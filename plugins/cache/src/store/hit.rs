@@ -73,8 +73,9 @@ impl Hit {
     }
 
     /// An answer on the disk that is too long for memory.
-    pub(super) fn on_disk(said: Arc<Said>, key: &[u8], hit: DiskHit) -> Self {
+    pub(super) fn on_disk(notes: Arc<Notes>, key: &[u8], hit: DiskHit) -> Self {
         let end = hit.len();
+        let said = Arc::new(Said { head: hit.head().clone().with_length(end), notes });
         Self { said, body: Body::Disk(OnDisk { key: key.into(), source: Source::Stored(hit), at: 0, end }) }
     }
 

@@ -24,8 +24,8 @@ use tidegate_core::cache::engine::{CacheLock, HashBinary, Predictor};
 use tidegate_core::cache::{CacheKey, Zone};
 use tidegate_core::{Bytes, Clock, HeaderMap};
 
-pub(crate) use self::disk::Disk;
 use self::disk::DiskHit;
+pub(crate) use self::disk::{Disk, Keys, SALT};
 pub(crate) use self::head::Head;
 pub(crate) use self::hit::Hit;
 pub(crate) use self::memory::OVERHEAD;
@@ -101,6 +101,12 @@ impl Store {
         }
     }
 
+    /// The same without anything random in it, so that a bench does the same in each run.
+    pub(crate) fn without_chance(self) -> Self {
+        self.memory.leave_nothing_to_chance();
+        Self { secret: (1, 2), ..self }
+    }
+
     /// The same with a disk, on which bodies of up to `max_object` bytes are kept.
     pub(crate) fn with_disk(self, disk: Arc<Disk>, max_object: u64) -> Self {
         let secret = disk.secret();
@@ -152,8 +158,7 @@ impl Store {
             said.notes.kept.store(true, Ordering::Relaxed);
             return Hit::whole(self.memory.promote(*slot, key, said, body.clone()));
         }
-        let said = Arc::new(Said { head: found.head().clone(), notes: self.tier.notes(slot) });
-        Hit::on_disk(said, key, found)
+        Hit::on_disk(self.tier.notes(slot), key, found)
     }
 
     /// What the request that writes reads of it.

@@ -31,6 +31,9 @@ fn what_accepts_the_same_is_the_same_variant() {
         (&["gzip;level=9"], "?gzip;level=9"),
         (&["gzip, br, gzip;q=0"], "?gzip, br, gzip;q=0"),
         (&["br;q=0.5;x"], "?br;q=0.5;x"),
+        (&["gzip, b r"], "?gzip, b r"),
+        (&["gzip, x;q=2"], "?gzip, x;q=2"),
+        (&["gzip;;q=1"], "?gzip;;q=1"),
     ] {
         for value in values {
             assert_eq!(normal(value), expected, "{value:?}");

@@ -1,5 +1,6 @@
 //! For how long what is stored is fresh (RFC 9111 sections 4.2 and 5.2).
 
+use http::Method;
 use tidegate_testkit::Script;
 
 use crate::{is_hit, minute, stage, told};
@@ -122,6 +123,24 @@ async fn who_wants_only_what_is_stored_gets_it_or_504() {
     stage.pass(61);
     stage.ask("/a", &only).await.expect(504);
     assert_eq!(stage.asked(), 1);
+}
+
+/// RFC 9111 section 5.2.1.7, where the cache has no say in it otherwise.
+#[tokio::test]
+async fn who_wants_only_what_is_stored_gets_504_where_nothing_ever_is() {
+    let only = ("cache-control", "only-if-cached");
+    let stage = stage("bypass: { paths: [\"/never/**\"] }", minute("x")).await;
+    for (path, more) in [("/never/a", ("x-a", "1")), ("/a", ("if-match", "\"a\""))] {
+        let none = stage.ask(path, &[only, more]).await.expect(504);
+        assert_eq!(told(&none), "tidegate; detail=only_if_cached", "{path}");
+    }
+    let body = stage.gateway.request(Method::GET, "/a").header(only.0, only.1).body("x").send().await;
+    assert_eq!((body.status, stage.asked()), (504, 0));
+    // What is unsafe is written through.
+    stage.send(Method::POST, "/a", &[only]).await.expect(200);
+    assert_eq!(stage.asked(), 1);
+    let lenient = crate::stage("{ bypass: { paths: [\"/**\"] }, respect_client: false }", minute("x")).await;
+    lenient.ask("/a", &[only]).await.expect(200);
 }
 
 #[tokio::test]

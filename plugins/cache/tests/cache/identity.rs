@@ -116,3 +116,16 @@ async fn what_somebody_known_gets_is_not_said_to_be_for_everybody() {
         }
     }
 }
+
+/// Two tokens of the same person, of which the upstream sees more than roles and scopes.
+#[tokio::test]
+async fn other_claims_of_the_same_person_have_other_answers() {
+    for (claims, shared) in [("", false), ("claims: { allow: [tenant] }", false), ("claims: none", true)] {
+        let policy = format!("mode: private_per_identity\nkey: {{ {claims} }}");
+        let stage = stage(&policy, minute("of one").then(minute("of two"))).await;
+        let ask = async |tenant: &str| stage.ask("/me", &[("x-login", "ann"), ("x-tenant", tenant)]).await.expect(200);
+        assert_eq!(ask("one").await.text(), "of one");
+        assert_eq!(ask("two").await.text() == "of one", shared, "{claims}");
+        assert!(is_hit(&ask("one").await), "{claims}");
+    }
+}

@@ -102,3 +102,16 @@ async fn an_answer_that_a_plugin_refuses_makes_its_target_invalid_all_the_same()
     stage.now(minute("new"));
     assert_eq!(stage.get("/a").await.text(), "new");
 }
+
+/// As long as the listener takes them.
+#[tokio::test]
+async fn long_urls_are_made_invalid_too() {
+    let stage = stage("purge: { roles: [admin] }", minute("x")).await;
+    let long = format!("/{}", "a".repeat(12_000));
+    for (method, fields) in [("DELETE", &[][..]), ("PURGE", &[("x-login", "ann"), ("x-roles", "admin")]), ("POST", &[])]
+    {
+        assert!(!is_hit(&stage.get(&long).await.expect(200)) && is_hit(&stage.get(&long).await), "{method}");
+        stage.send(Method::from_bytes(method.as_bytes()).expect("a method"), &long, fields).await.expect(200);
+    }
+    assert!(!is_hit(&stage.get(&long).await));
+}

@@ -8,8 +8,9 @@ use tidegate_core::{
 
 const WHO: HeaderName = HeaderName::from_static("x-login");
 const ROLES: HeaderName = HeaderName::from_static("x-roles");
+const TENANT: HeaderName = HeaderName::from_static("x-tenant");
 
-/// `X-Login` says who it is, and `X-Roles` what; the upstream gets `X-User`.
+/// `X-Login` says who it is, `X-Roles` what, and `X-Tenant` for whom; the upstream gets `X-User`.
 pub(crate) struct Login;
 
 impl Plugin for Login {
@@ -31,8 +32,10 @@ impl Handler for Login {
     async fn early_request(&self, cx: &mut Cx<'_>) -> Result<Flow> {
         let head = cx.head();
         let roles = head.header(&ROLES).map(|roles| roles.split(' ').map(Into::into).collect());
+        let tenant = head.header(&TENANT).map(|tenant| ("tenant".to_owned(), tenant.into()));
         if let Some(who) = head.header(&WHO) {
             let parts = IdentityParts {
+                claims: tenant.into_iter().collect(),
                 subject: who.into(),
                 provider: "test".into(),
                 roles: roles.unwrap_or_default(),
@@ -51,6 +54,9 @@ impl Handler for Login {
     }
 
     async fn response(&self, cx: &mut Cx<'_>, head: &mut ResponseHeader) -> Result<()> {
+        if cx.head().headers.contains_key("x-unreadable") {
+            return Err(Error::internal("an answer that the plugin can't read"));
+        }
         if cx.head().headers.contains_key("x-unknown-length") {
             head.remove_header("content-length");
         }

@@ -11,6 +11,7 @@ mod memory;
 mod purging;
 mod ranges;
 mod revalidation;
+mod slices;
 mod stale;
 mod status;
 mod storing;

@@ -115,3 +115,48 @@ async fn a_part_of_what_is_not_stored_is_that_part_or_the_whole() {
         }
     }
 }
+
+/// The upstream doesn't say how long it is; once all of it has come, the cache does (RFC 9110 section 8.6).
+#[tokio::test]
+async fn an_answer_that_came_without_its_length_has_parts_once_it_is_stored() {
+    for http in Http::BOTH {
+        let stage = stage("{}", minute("0123456789").chunked().header("ETag", "\"a\"")).await;
+        let ask = |method: Method, range: &str| stage.gateway.request(method, "/a").by(http).header("range", range);
+        let first = stage.gateway.request(Method::GET, "/a").by(http).send().await.expect(200);
+        assert_eq!((first.text().as_str(), first.header("content-length")), ("0123456789", None));
+        let part = ask(Method::GET, "bytes=2-3").send().await.expect(206);
+        assert_eq!((part.text().as_str(), part.header("content-range")), ("23", Some("bytes 2-3/10")));
+        ask(Method::GET, "bytes=10-").send().await.expect(416);
+        let head = ask(Method::HEAD, "bytes=2-3").send().await.expect(200);
+        assert_eq!(head.header("content-length"), Some("10"));
+        // Also when it has been confirmed.
+        stage.pass(61);
+        stage.now(Script::status(304).header("ETag", "\"a\"").header("Cache-Control", "max-age=60"));
+        let part = ask(Method::GET, "bytes=2-3").send().await.expect(206);
+        assert_eq!((part.text().as_str(), stage.asked()), ("23", 2));
+        assert_eq!(ask(Method::GET, "bytes=-1").send().await.expect(206).text(), "9");
+        assert_eq!(stage.asked(), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_body_gets_no_length() {
+    let stage = stage("{}", Script::status(204).header("Cache-Control", "max-age=60")).await;
+    for _ in 0..3 {
+        assert_eq!(stage.get("/a").await.expect(204).header("content-length"), None);
+    }
+    assert_eq!(stage.asked(), 1);
+}
+
+/// HTTP/1.0 knows no chunks: with a length the connection may stay.
+#[tokio::test]
+async fn clients_of_http_1_0_get_the_length_of_what_came_without_one() {
+    let stage = stage("{}", minute("0123456789").chunked()).await;
+    let answer = |more: &'static str| stage.gateway.raw(format!("GET /a HTTP/1.0\r\nHost: a.test\r\n{more}\r\n"));
+    answer("").await;
+    for (more, length, end) in [("", "10", "0123456789"), ("Range: bytes=1-2\r\n", "2", "12")] {
+        let text = answer(more).await.text().to_lowercase();
+        assert!(text.contains(&format!("content-length: {length}\r\n")), "{text}");
+        assert!(text.ends_with(&format!("\r\n\r\n{end}")), "{text}");
+    }
+}

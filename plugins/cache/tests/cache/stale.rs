@@ -1,6 +1,6 @@
 //! Answers whose time is over, and that are used all the same (RFC 5861, RFC 9111 section 4.2.4).
 
-use tidegate_testkit::{Script, gate};
+use tidegate_testkit::{Client, Script, gate};
 
 use crate::{is_hit, minute, stage, told};
 
@@ -27,6 +27,18 @@ async fn a_stale_answer_is_sent_while_a_new_one_is_fetched_once() {
     // Its time and that after it are over: nothing is sent without asking.
     stage.get("/a").await.expect(200);
     assert_eq!(stage.asked(), 3);
+}
+
+#[tokio::test]
+async fn what_an_http_2_client_finds_stale_is_renewed_too() {
+    let stage = stage("stale_while_revalidate: 30s", minute("old").then(minute("new"))).await;
+    let ask = async || stage.gateway.request(http::Method::GET, "/a").h2().send().await.expect(200);
+    ask().await;
+    stage.pass(61);
+    assert_eq!(ask().await.text(), "old");
+    tidegate_testkit::wait_until_async("the new one", async || ask().await.text() == "new").await;
+    let [first, second] = [0, 1].map(|nth| stage.app.requests()[nth].authority.clone());
+    assert_eq!((stage.asked(), first), (2, second));
 }
 
 #[tokio::test]
@@ -76,6 +88,23 @@ async fn an_upstream_that_is_gone_is_hidden_as_long_as_allowed() {
     clock.advance(std::time::Duration::from_secs(70));
     let answer = gateway.get("/a").await.expect(200);
     assert_eq!((answer.text().as_str(), answer.header("age")), ("x", Some("70")));
+}
+
+/// Pingora closes it; a client that sends its next request over it must not run into that.
+#[tokio::test]
+async fn a_connection_that_ends_with_a_stale_answer_says_so() {
+    for (error, ends) in [(Script::close(), true), (Script::reset(), true), (Script::status(503), false)] {
+        let stage = stage("stale_if_error: 100s", minute("x")).await;
+        let mut client = Client::connect(stage.gateway.addr()).await;
+        client.get("/a").await.expect(200);
+        stage.now(error);
+        stage.pass(70);
+        let stale = client.get("/a").await.expect(200);
+        assert_eq!((stale.text().as_str(), stale.header("connection") == Some("close")), ("x", ends));
+        if !ends {
+            assert_eq!(client.get("/a").await.expect(200).text(), "x");
+        }
+    }
 }
 
 #[tokio::test]

@@ -58,3 +58,19 @@ async fn every_outcome_is_counted() {
     assert_eq!(sum("refused", ("why", "private")), 1.0);
     assert_eq!(metrics.sum("tidegate_cache_stored_total", &[]), 2.0);
 }
+
+/// What is stored is no hit where a plugin could not make anything of it: the client got an error.
+#[tokio::test]
+async fn an_answer_that_a_plugin_refuses_is_counted_as_what_the_client_got() {
+    let stage = stage("{}", minute("0123456789")).await;
+    stage.get("/a").await.expect(200);
+    stage.get("/a").await.expect(200);
+    for more in [("x-a", "1"), ("range", "bytes=0-1")] {
+        let answer = stage.ask("/a", &[("x-unreadable", "1"), more]).await.expect(503);
+        assert!(!answer.headers.has("cache-status"), "{more:?}: {answer:?}");
+    }
+    let counted = async |result| {
+        stage.gateway.metric("tidegate_cache_requests_total", &[("zone", "main"), ("result", result)]).await
+    };
+    assert_eq!((counted("hit").await, counted("miss").await, stage.asked()), (1.0, 1.0, 1));
+}

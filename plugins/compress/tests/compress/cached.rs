@@ -7,9 +7,7 @@ use pingora_cache::{CacheMeta, MemCache};
 use tidegate_compress::Compress;
 use tidegate_core::cache::engine::HitHandler;
 use tidegate_core::cache::{Admit, AtOnce, CacheKey, CachePolicy, Lookup, Offer, Use, Zone};
-use tidegate_core::{
-    BuildCx, ConfigErrors, Cx, Handler, HeaderMap, Method, NoConfig, Plugin, ResponseHeader, Result, Route, header,
-};
+use tidegate_core::{BuildCx, ConfigErrors, Cx, Handler, HeaderMap, Method, NoConfig, Plugin, Result, Route, header};
 use tidegate_testkit::{Answer, Script, TestGateway, Upstream, call, gateway};
 
 use crate::kit::{answering, decoded, json, text};
@@ -76,8 +74,6 @@ impl CachePolicy for Kept {
         );
         Admit::Store(Box::new(CacheMeta::new(now + Duration::from_secs(3600), now, 0, 0, offer.head.clone())))
     }
-
-    fn answered(&self, _: &mut Cx<'_>, _: &ResponseHeader) {}
 }
 
 fn hash(bytes: &[u8]) -> [u8; 16] {

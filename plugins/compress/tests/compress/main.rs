@@ -11,4 +11,5 @@ mod metrics;
 mod not_modified;
 mod requests;
 mod secrets;
+mod slices;
 mod streaming;

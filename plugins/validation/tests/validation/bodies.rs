@@ -218,13 +218,53 @@ async fn a_client_that_waits_to_be_told_is_told() {
     assert_eq!(upstream.request().text(), GOOD);
 }
 
+/// A route that the gateway serves itself: its endpoint answers with what it has read.
+async fn served_here(policy: &str) -> TestGateway {
+    let yaml = format!("routing: {{ plugins: {{ validation: {policy} }} }}\n");
+    tidegate_testkit::gateway().router::<crate::shops::Shops>().plugin::<Validation>().start(&yaml).await
+}
+
 #[tokio::test]
 async fn what_an_endpoint_of_the_gateway_reads_is_checked_too() {
-    let yaml = format!("routing: {{ plugins: {{ validation: {{ body: {USER} }} }} }}\n");
-    let gateway = tidegate_testkit::gateway().router::<crate::shops::Shops>().plugin::<Validation>().start(&yaml).await;
-    let post = |body: &'static str| {
-        gateway.post("/shops/a/orders").header("Content-Type", "application/json").body(body).send()
-    };
-    post("{}").await.expect(400);
-    assert_eq!(post(GOOD).await.expect(200).text(), GOOD);
+    let gateway = served_here(&format!("{{ max_body: 300KiB, body: {USER} }}")).await;
+    let notes: Vec<String> = (0..20_000).map(|nth| format!("note {nth}")).collect();
+    let long = json!({ "name": "Anna", "email": "a@b.test", "notes": notes }).to_string();
+    let pieces = |text: &str| text.as_bytes().chunks(7001).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    for http in Http::BOTH {
+        let post = || gateway.post("/shops/a/orders").by(http).header("Content-Type", "application/json");
+        for good in [GOOD, &long] {
+            assert_eq!(post().body(good.to_owned()).send().await.expect(200).text(), good);
+            assert_eq!(post().chunks(pieces(good)).send().await.expect(200).text(), good);
+        }
+        // The fault is at its very end.
+        let bad = long.replace("\"note 19999\"", "19999");
+        for request in [post().body(bad.clone()), post().chunks(pieces(&bad))] {
+            let answer = request.send().await.expect(400);
+            assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+            assert_eq!(errors(&answer), ["/notes/19999: it must be a string"]);
+        }
+        post().body("{}").send().await.expect(400);
+        let answer = post().chunks(Vec::<&str>::new()).send().await.expect(400);
+        assert_eq!(errors(&answer), [": there must be one"]);
+        let much = " ".repeat(300 * 1024 + 1);
+        for request in [post().body(much.clone()), post().chunks(pieces(&much))] {
+            assert_eq!(request.send().await.expect(413).json()["code"], "too_large");
+        }
+    }
+    assert_eq!(failures(&gateway, "enforce", "body").await, 8.0);
+    assert_eq!(failures(&gateway, "enforce", "too_large").await, 4.0);
+}
+
+#[tokio::test]
+async fn what_an_endpoint_reads_is_left_to_it_where_faults_are_only_reported() {
+    let gateway = served_here(&format!("{{ mode: report, max_body: 100KiB, body: {USER} }}")).await;
+    let post = || gateway.post("/shops/a/orders").header("Content-Type", "application/json");
+    let (bad, much) = ("x".repeat(90 * 1024), "x".repeat(200 * 1024));
+    for body in [&bad, &much] {
+        assert_eq!(post().body(body.clone()).send().await.expect(200).text(), *body);
+        let pieces = body.as_bytes().chunks(7001).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        assert_eq!(post().chunks(pieces).send().await.expect(200).text(), *body);
+    }
+    assert_eq!(failures(&gateway, "report", "body").await, 1.0);
+    assert_eq!(failures(&gateway, "report", "too_large").await, 1.0);
 }

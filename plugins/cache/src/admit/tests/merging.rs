@@ -36,7 +36,7 @@ fn section_3_2_a_304_updates_what_is_stored() {
     let merged = admitted.meta.headers();
     for (name, value) in [
         ("cache-control", "max-age=60"),
-        ("content-type", "text/plain"),
+        ("content-type", "text/html"),
         ("content-length", "5"),
         ("x-b", "old"),
         ("x-a", "3"),

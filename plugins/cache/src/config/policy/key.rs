@@ -30,6 +30,25 @@ pub struct Key {
     pub cookies: Vec<String>,
     /// Whether each identity has answers of its own, also where `mode` is `public`. Default: false.
     pub identity: bool,
+    /// Which claims tell the answers of one identity apart, where each has its own: `all` but `exp`, `iat`, `jti` and `nbf`,
+    /// `none`, `{ allow: [names] }` or `{ deny: [names] }`. A name may end in `*`. Leave out only what no upstream answers
+    /// by: it sees them in the token, and in the fields that tell it of the identity. Default: `all`.
+    pub claims: ClaimsKey,
+}
+
+/// Which claims of an identity are part of the key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimsKey {
+    /// All but those that say of a token which one it is, and for how long it is good.
+    #[default]
+    All,
+    /// None: roles and scopes say all.
+    None,
+    /// These.
+    Allow(Vec<String>),
+    /// All but these, and those that `all` leaves out.
+    Deny(Vec<String>),
 }
 
 /// Which query parameters are part of the key.

@@ -36,13 +36,13 @@ use tidegate_core::{Bytes, Clock};
 
 pub(crate) use self::hit::DiskHit;
 pub(crate) use self::index::Index;
+pub(crate) use self::seal::{Keys, SALT};
 pub(crate) use self::write::{DiskWrite, Follow, Way};
 
 use self::file::Entry;
 use self::metrics::{DiskMetrics, Lost};
 use self::place::Place;
 use self::quiet::Quiet;
-use self::seal::Keys;
 use super::{Head, Slot};
 
 /// A zone's disk.
@@ -79,6 +79,11 @@ impl Disk {
     /// What the zone's keys are hashed with: without it nothing here is found again.
     pub(crate) fn secret(&self) -> [u8; 16] {
         self.place.folder.secret()
+    }
+
+    /// With what its files are encrypted, if they are.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// Whether it may be there; costs no look at the disk. While the folder is being scanned, all may be.
@@ -285,11 +290,13 @@ fn stored_key(slot: &Slot, key: &[u8]) -> Vec<u8> {
 
 /// Whether a head may take the place of another: what tells two bodies apart is the same.
 fn is_same_answer(stored: &Head, new: &Head) -> bool {
-    use tidegate_core::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+    use tidegate_core::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LAST_MODIFIED};
     let same = |name| stored.headers.get(&name) == new.headers.get(&name);
     let validator = if stored.headers.contains_key(ETAG) { same(ETAG) } else { same(LAST_MODIFIED) };
-    validator && stored.status == new.status && stored.variance == new.variance && {
-        [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE].into_iter().all(same)
+    // What came without its length has got it since it was written.
+    let length = !stored.headers.contains_key(CONTENT_LENGTH) || same(CONTENT_LENGTH);
+    validator && length && stored.status == new.status && stored.variance == new.variance && {
+        [CONTENT_ENCODING, CONTENT_RANGE].into_iter().all(same)
     }
 }
 

@@ -7,11 +7,11 @@ use xxhash_rust::xxh3::Xxh3;
 /// How many bytes a unit has more than its content, in either way.
 pub(super) const TAG: usize = 16;
 /// How many bytes are drawn for each file, and for each of its later heads.
-pub(super) const SALT: usize = 16;
+pub(crate) const SALT: usize = 16;
 
 /// What files are encrypted with, if they are: the first key is for new ones.
 #[derive(Default, Clone)]
-pub(super) struct Keys(Vec<Key>);
+pub(crate) struct Keys(Vec<Key>);
 
 #[derive(Clone)]
 struct Key {
@@ -23,21 +23,21 @@ struct Key {
 
 impl Keys {
     /// The first is for new files. None: no encryption.
-    pub(super) fn new<'a>(keys: impl IntoIterator<Item = &'a [u8; 32]>) -> Self {
+    pub(crate) fn new<'a>(keys: impl IntoIterator<Item = &'a [u8; 32]>) -> Self {
         Self(keys.into_iter().map(Key::new).collect())
     }
 
-    pub(super) fn are_some(&self) -> bool {
+    pub(crate) fn are_some(&self) -> bool {
         !self.0.is_empty()
     }
 
     /// The name of the one for new files; nothing without encryption.
-    pub(super) fn name(&self) -> [u8; 8] {
+    pub(crate) fn name(&self) -> [u8; 8] {
         self.0.first().map_or([0; 8], |key| key.name)
     }
 
     /// For what was written with the key of this name. `None`: it isn't one of these.
-    pub(super) fn seal(&self, name: [u8; 8], salts: &[&[u8]]) -> Option<Seal> {
+    pub(crate) fn seal(&self, name: [u8; 8], salts: &[&[u8]]) -> Option<Seal> {
         if !self.are_some() {
             return (name == [0; 8]).then(|| Seal(How::Checked(salts.concat())));
         }
@@ -65,7 +65,7 @@ impl Key {
 }
 
 /// Closes and opens the units of one file.
-pub(super) struct Seal(How);
+pub(crate) struct Seal(How);
 
 enum How {
     Checked(Vec<u8>),
@@ -80,7 +80,7 @@ impl Seal {
 
     /// Closes what stands in `unit` from `from` on, with its number, together with what else it depends on. `None` if it
     /// can't be encrypted.
-    pub(super) fn close(&self, number: u64, about: &[u8], unit: &mut Vec<u8>, from: usize) -> Option<()> {
+    pub(crate) fn close(&self, number: u64, about: &[u8], unit: &mut Vec<u8>, from: usize) -> Option<()> {
         match &self.0 {
             How::Checked(salt) => unit.extend_from_slice(&sum(salt, number, about, unit.get(from..)?)),
             How::Sealed(key) => {
@@ -93,7 +93,7 @@ impl Seal {
     }
 
     /// Opens it in its place; its content is all but the last [`TAG`] bytes. `None`: it isn't what was closed.
-    pub(super) fn open<'a>(&self, number: u64, about: &[u8], unit: &'a mut [u8]) -> Option<&'a mut [u8]> {
+    pub(crate) fn open<'a>(&self, number: u64, about: &[u8], unit: &'a mut [u8]) -> Option<&'a mut [u8]> {
         match &self.0 {
             How::Checked(salt) => {
                 let (content, tag) = unit.split_at_mut_checked(unit.len().checked_sub(TAG)?)?;

@@ -21,6 +21,11 @@ impl Said {
     pub(crate) fn new(head: Arc<Head>) -> Arc<Self> {
         Arc::new(Self { head, notes: Arc::default() })
     }
+
+    /// With the length of the body, if the head doesn't say it.
+    fn with_length(&self, length: u64) -> Arc<Self> {
+        Arc::new(Self { head: self.head.clone().with_length(length), notes: self.notes.clone() })
+    }
 }
 
 /// A whole answer. Whoever reads it has it, though it be evicted meanwhile.
@@ -51,9 +56,11 @@ impl Entry {
         body: SmallVec<[Bytes; 1]>,
         lingering: Arc<AtomicU64>,
     ) -> Self {
+        let length = body.iter().map(|piece| piece.len() as u64).sum();
+        let said = said.with_length(length);
         Self {
             slot,
-            length: body.iter().map(|piece| piece.len() as u64).sum(),
+            length,
             bytes: AtomicUsize::new(bytes(&key, &said.head, &body)),
             useful_until: AtomicU64::new(useful_until(&said.head)),
             key,
@@ -89,6 +96,7 @@ impl Entry {
 
     /// Gives it another head.
     pub(super) fn replace_head(&self, head: Arc<Head>) {
+        let head = head.with_length(self.length);
         self.bytes.store(bytes(&self.key, &head, &self.body), Ordering::Relaxed);
         self.useful_until.store(useful_until(&head), Ordering::Relaxed);
         self.said.store(Said::new(head));
@@ -161,9 +169,9 @@ pub(crate) const OVERHEAD: usize = size_of::<Entry>() + size_of::<Said>() + size
 /// The two counts of an `Arc`.
 const COUNTS: usize = 16;
 
-/// A slot and a pointer in a table that is between 7/16 and 7/8 full, a pointer in the order, four counters of four bits
-/// in a sketch of eight times the width.
-const PLACES: usize = 84 + 12 + 24;
+/// A pointer in a table that is between 7/16 and 7/8 full, a pointer in the order, four counters of eight bits in a sketch
+/// of eight times the width.
+const PLACES: usize = 15 + 12 + 48;
 
 fn bytes(key: &[u8], head: &Head, body: &[Bytes]) -> usize {
     // One piece is inside the entry; what is shared keeps a count beside it.

@@ -6,6 +6,8 @@ mod order;
 mod pieces;
 mod sketch;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -22,7 +24,7 @@ use self::table::Table;
 use super::{Found, Head, Hit, Limits, Slot, Stats, ZoneMetrics};
 
 /// The share of the memory that is set aside for what is still being written.
-const SET_ASIDE: u64 = 32;
+const SET_ASIDE: u64 = 64;
 
 /// Answers in memory.
 ///
@@ -56,6 +58,11 @@ impl Memory {
             clock,
             metrics,
         }
+    }
+
+    /// Who goes depends on nothing but on what it is asked.
+    pub(crate) fn leave_nothing_to_chance(&self) {
+        self.order.lock().leave_nothing_to_chance();
     }
 
     pub(crate) fn metrics(&self) -> &ZoneMetrics {

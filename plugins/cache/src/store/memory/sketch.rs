@@ -1,9 +1,10 @@
-//! How often what is not stored was asked for lately: a count-min sketch of counters of four bits, which grow old (TinyLFU,
-//! Einziger, Friedman and Manes 2017).
+//! How often what is not stored was asked for lately: a count-min sketch of counters of eight bits, which grow old (TinyLFU,
+//! Einziger, Friedman and Manes 2017). Four bits are too few where sizes differ: what is large has to be asked for a hundred
+//! times as often as what is small to be worth as much, and would be forgotten each time that it leaves.
 
 /// The counters.
 pub(super) struct Sketch {
-    /// Sixteen counters each.
+    /// Eight counters each.
     words: Vec<u64>,
     /// Where growing old has come to.
     hand: usize,
@@ -12,13 +13,16 @@ pub(super) struct Sketch {
 }
 
 /// The most that a counter counts.
-pub(super) const MOST: u32 = 15;
+pub(super) const MOST: u32 = 255;
 
 /// Four counters for each key.
 const ROWS: usize = 4;
 
+/// Counters in a word.
+const IN_WORD: usize = 8;
+
 /// The least number of words.
-const LEAST: usize = 256;
+const LEAST: usize = 512;
 
 impl Sketch {
     pub(super) fn new() -> Self {
@@ -27,7 +31,7 @@ impl Sketch {
 
     /// How many different keys it tells apart well.
     pub(super) fn width(&self) -> usize {
-        self.words.len() * 16 / ROWS
+        self.words.len() * IN_WORD / ROWS
     }
 
     /// Room for twice as many. What is known stays known.
@@ -53,7 +57,7 @@ impl Sketch {
         for place in places(hash) {
             if self.counter(place) < count {
                 let (word, shift) = self.at(place);
-                self.words[word] = self.words[word] & !(0xf << shift) | u64::from(count) << shift;
+                self.words[word] = self.words[word] & !(0xff << shift) | u64::from(count) << shift;
             }
         }
     }
@@ -61,12 +65,12 @@ impl Sketch {
     fn at(&self, place: u64) -> (usize, u32) {
         // A power of two of words: the places of a smaller table are those of a bigger one, doubled.
         let mask = self.words.len() - 1;
-        ((place >> 4) as usize & mask, (place & 0xf) as u32 * 4)
+        ((place >> 3) as usize & mask, (place & 7) as u32 * 8)
     }
 
     fn counter(&self, place: u64) -> u32 {
         let (word, shift) = self.at(place);
-        (self.words[word] >> shift & 0xf) as u32
+        (self.words[word] >> shift & 0xff) as u32
     }
 
     /// Grows older by `asked` requests, where `period` halve everything once: a few words at a time, never all at once.
@@ -80,13 +84,13 @@ impl Sketch {
         for _ in 0..steps {
             self.hand = (self.hand + 1) & (self.words.len() - 1);
             let word = &mut self.words[self.hand];
-            *word = *word >> 1 & 0x7777_7777_7777_7777;
+            *word = *word >> 1 & 0x7f7f_7f7f_7f7f_7f7f;
         }
     }
 }
 
 /// How many words grow old at once.
-const AT_ONCE: u64 = 4096;
+const AT_ONCE: u64 = 8192;
 
 /// Four of one hash.
 fn places(hash: u64) -> [u64; ROWS] {
@@ -107,15 +111,15 @@ mod tests {
     }
 
     #[test]
-    fn it_counts_up_to_fifteen_and_never_too_little() {
+    fn it_counts_up_to_255_and_never_too_little() {
         let mut sketch = Sketch::new();
         for key in 0..200 {
-            for _ in 0..key % 20 {
+            for _ in 0..key * 2 {
                 sketch.add(spread(key));
             }
         }
         for key in 0..200 {
-            assert!(u64::from(sketch.get(spread(key))) >= (key % 20).min(15), "{key}");
+            assert!(u64::from(sketch.get(spread(key))) >= (key * 2).min(255), "{key}");
         }
     }
 

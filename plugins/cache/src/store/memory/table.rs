@@ -1,7 +1,8 @@
 //! Answers by their slots, in parts with a lock each.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,12 +27,35 @@ struct Part {
 
 #[derive(Default)]
 struct Answers {
-    whole: HashMap<Slot, Arc<Entry>, Spread>,
+    whole: HashSet<BySlot, Spread>,
     /// All that are being written, by their tags.
     flights: HashMap<u64, Arc<Flight>>,
     /// Of each slot the one that began last.
     newest: HashMap<Slot, Arc<Flight>, Spread>,
 }
+
+/// An answer as a table has it: a pointer, and no slot beside it.
+struct BySlot(Arc<Entry>);
+
+impl Borrow<Slot> for BySlot {
+    fn borrow(&self) -> &Slot {
+        &self.0.slot
+    }
+}
+
+impl Hash for BySlot {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.slot.hash(state);
+    }
+}
+
+impl PartialEq for BySlot {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.slot == other.0.slot
+    }
+}
+
+impl Eq for BySlot {}
 
 impl Table {
     pub(super) fn new() -> Self {
@@ -47,7 +71,7 @@ impl Table {
     pub(super) fn find<T>(&self, slot: &Slot, key: &[u8], then: impl FnOnce(&Arc<Entry>) -> T) -> Option<T> {
         let part = self.part(slot);
         let answers = part.answers.read();
-        let entry = answers.whole.get(slot).filter(|entry| entry.key() == key)?;
+        let entry = answers.whole.get(slot).map(|BySlot(entry)| entry).filter(|entry| entry.key() == key)?;
         part.found.fetch_add(1, Ordering::Relaxed);
         Some(then(entry))
     }
@@ -84,18 +108,18 @@ impl Table {
     /// What was there before, and how many were found since somebody last asked.
     pub(super) fn insert(&self, entry: &Arc<Entry>) -> (Option<Arc<Entry>>, u64) {
         let part = self.part(&entry.slot);
-        let old = part.answers.write().whole.insert(entry.slot, entry.clone());
-        (old, part.found.swap(0, Ordering::Relaxed))
+        let old = part.answers.write().whole.replace(BySlot(entry.clone()));
+        (old.map(|BySlot(old)| old), part.found.swap(0, Ordering::Relaxed))
     }
 
     pub(super) fn remove(&self, slot: &Slot) -> Option<Arc<Entry>> {
-        self.part(slot).answers.write().whole.remove(slot)
+        self.part(slot).answers.write().whole.take(slot).map(|BySlot(entry)| entry)
     }
 
     /// This one, and no other that has its slot now.
     pub(super) fn remove_exactly(&self, entry: &Arc<Entry>) {
         let mut answers = self.part(&entry.slot).answers.write();
-        if answers.whole.get(&entry.slot).is_some_and(|there| Arc::ptr_eq(there, entry)) {
+        if answers.whole.get(&entry.slot).is_some_and(|there| Arc::ptr_eq(&there.0, entry)) {
             answers.whole.remove(&entry.slot);
         }
     }
@@ -123,7 +147,7 @@ impl Table {
 
     /// All whole answers leave.
     pub(super) fn clear(&self) -> impl Iterator<Item = Arc<Entry>> {
-        self.0.iter().flat_map(|part| std::mem::take(&mut part.answers.write().whole).into_values())
+        self.0.iter().flat_map(|part| std::mem::take(&mut part.answers.write().whole)).map(|BySlot(entry)| entry)
     }
 
     /// How many are being written.

@@ -1,0 +1,172 @@
+//! `slice` of a route's cache: large objects are fetched and stored in pieces, so that nobody waits for what is before the
+//! part that it wants, and nothing is fetched that nobody wants.
+//!
+//! The client's request is answered here. Each slice that it needs is a request of the gateway's own, one after the other,
+//! which goes the way of every cached one; only its `Range` and its key are different.
+
+mod answer;
+mod ask;
+mod report;
+mod source;
+
+use bytes::Bytes;
+use pingora_error::Error;
+use pingora_http::ResponseHeader;
+use pingora_proxy::{MultiRangeInfo, Session};
+use tidegate_core::cache::Slice;
+use tidegate_core::{Reply, StatusCode};
+
+use self::answer::{Wanted, after, answer, before, first_byte, whole};
+use self::ask::{Open, Question, ask};
+use self::report::Told;
+pub(crate) use self::report::{Report, answered, ended, failed};
+use self::source::{Sliced, Source};
+use crate::exchange::Exchange;
+use crate::forward::{response, response_body};
+use crate::respond::{frame, respond};
+
+type Fallible<T> = Result<T, Box<Error>>;
+
+/// Whether the answer to this request, which was looked up, is to come in slices; of how many bytes.
+fn size(session: &Session, exchange: &Exchange) -> Option<u64> {
+    if !exchange.cache.is_on() || session.subrequest_spawner.is_none() {
+        return None;
+    }
+    exchange.route().chain.cache()?.slices().map(|slices| slices.size())
+}
+
+/// Serves it in slices, if that is wanted. `false`: the request goes on.
+pub(crate) async fn serve(session: &mut Session, exchange: &mut Exchange) -> Fallible<bool> {
+    match size(session, exchange) {
+        None => Ok(false),
+        Some(size) => Box::pin(sliced(session, exchange, size)).await.map(|()| true),
+    }
+}
+
+async fn sliced(session: &mut Session, exchange: &mut Exchange, size: u64) -> Fallible<()> {
+    match first(session, exchange, size).await? {
+        Ok((head, source)) => send(session, exchange, size, head, source).await,
+        Err(told) => {
+            let reply = told.and_then(|told| told.adopt(exchange));
+            let reply = reply.unwrap_or_else(|| {
+                Reply::problem(StatusCode::BAD_GATEWAY, "upstream_failed", "the upstream did not answer")
+            });
+            respond(session, exchange, reply).await
+        }
+    }
+}
+
+/// What tells about all of the object: the first slice that the client needs. What is no slice is the answer as it is,
+/// but for what only this slice is wrong about: then the first one is asked for, and after that the whole.
+async fn first(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    size: u64,
+) -> Fallible<Result<(ResponseHeader, Source), Option<Told>>> {
+    let slice = Slice::of_byte(size, first_byte(session.req_header()));
+    let mut question = Question { slice, whole: false };
+    loop {
+        let mut open = match ask(session, exchange, question).await? {
+            Ok(open) => open,
+            Err(told) => return Ok(Err(told)),
+        };
+        let total = open.slice.total(open.head.status, &open.head.headers);
+        let of_slices = matches!(open.head.status.as_u16(), 206 | 416) || (open.head.status == 200 && !is_first(&open));
+        if total.is_none() && of_slices && !question.whole {
+            question = Question { slice: Slice::first(size), whole: is_first(&open) };
+            continue;
+        }
+        let asked = open.told.as_ref().map(Told::asked);
+        open.told.take().into_iter().for_each(|told| drop(told.adopt(exchange)));
+        let head = open.head.clone();
+        return Ok(Ok(match (total, asked) {
+            (Some(total), Some(asked)) => (whole(head, total), Source::Sliced(Sliced::new(open, total, asked))),
+            _ => (head, Source::Whole(open)),
+        }));
+    }
+}
+
+fn is_first(open: &Open) -> bool {
+    open.slice.number() == 0
+}
+
+/// The answer, through the chain and to the client.
+async fn send(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    size: u64,
+    mut head: ResponseHeader,
+    mut source: Source,
+) -> Fallible<()> {
+    let wanted = answer(session.req_header(), &mut head);
+    let nothing = match &wanted {
+        Wanted::Nothing => true,
+        Wanted::Part(range) => range.is_empty(),
+        Wanted::All => crate::respond::bodiless(head.status),
+        Wanted::Parts(..) => false,
+    };
+    response(session, exchange, &mut head).await?;
+    if !nothing {
+        frame(session, &mut head);
+    }
+    session.write_response_header(Box::new(head), nothing).await.map_err(Error::into_down)?;
+    if !nothing {
+        let mut body = Body { session, exchange, source: &mut source, size };
+        match wanted {
+            Wanted::Nothing => {}
+            Wanted::All => body.all().await?,
+            Wanted::Part(range) => body.part(range.start, range.end, true).await?,
+            Wanted::Parts(parts, total) => body.parts(&parts, total).await?,
+        }
+    }
+    source.leave();
+    Ok(())
+}
+
+/// A body on its way to the client.
+struct Body<'a> {
+    session: &'a mut Session,
+    exchange: &'a mut Exchange,
+    source: &'a mut Source,
+    size: u64,
+}
+
+impl Body<'_> {
+    async fn all(&mut self) -> Fallible<()> {
+        loop {
+            let piece = self.source.rest(self.session, self.exchange).await?;
+            let end = piece.is_none();
+            self.write(piece, end).await?;
+            if end {
+                return Ok(());
+            }
+        }
+    }
+
+    /// `last`: nothing follows.
+    async fn part(&mut self, mut at: u64, to: u64, last: bool) -> Fallible<()> {
+        while at < to {
+            let piece = self.source.read(self.session, self.exchange, self.size, at, to).await?;
+            at += piece.len() as u64;
+            self.write(Some(piece), last && at == to).await?;
+        }
+        Ok(())
+    }
+
+    async fn parts(&mut self, parts: &MultiRangeInfo, total: u64) -> Fallible<()> {
+        for range in &parts.ranges {
+            self.write(Some(before(parts, range, total).into()), false).await?;
+            self.part(range.start as u64, range.end as u64, false).await?;
+        }
+        self.write(Some(after(parts).into()), true).await
+    }
+
+    async fn write(&mut self, mut piece: Option<Bytes>, end: bool) -> Fallible<()> {
+        response_body(self.session, self.exchange, &mut piece, end)?;
+        let piece = piece.filter(|piece| !piece.is_empty());
+        if end || piece.is_some() {
+            self.session.write_response_body(piece, end).await.map_err(Error::into_down)?;
+        }
+        Ok(())
+    }
+}

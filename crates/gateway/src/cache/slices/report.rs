@@ -1,0 +1,125 @@
+//! What a request for a slice tells the one on whose behalf it goes.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use http::Extensions;
+use parking_lot::Mutex;
+use pingora_error::Error;
+use pingora_proxy::FailToProxy;
+use tidegate_core::facts::{CacheStatus, Cached};
+use tidegate_core::{AnsweredBy, Reply};
+
+use crate::exchange::Exchange;
+use crate::forward::Tries;
+use crate::status::{Verdict, cause, verdict};
+
+/// One for each request for a slice. What it is told is there before the head is, and before the end.
+#[derive(Default)]
+pub(crate) struct Report(Mutex<Option<Told>>);
+
+/// What came of it.
+pub(super) struct Told {
+    pub(super) cache: CacheStatus,
+    pub(super) cached: Cached,
+    pub(super) answered_by: AnsweredBy,
+    /// What plugins have noted of the upstream's answer: they will see the client's.
+    extensions: Extensions,
+    tries: Tries,
+    /// What went wrong, for the log.
+    cause: Option<Cow<'static, str>>,
+    /// What the client is to get where there is no answer.
+    reply: Option<Reply>,
+}
+
+impl Report {
+    fn tell(&self, exchange: &Exchange, reply: Option<Reply>) {
+        let facts = &exchange.request.facts;
+        let told = Told {
+            cache: facts.cache,
+            cached: facts.cached,
+            answered_by: exchange.answered_by,
+            extensions: facts.extensions.clone(),
+            tries: exchange.tries.told(),
+            cause: exchange.cause.clone(),
+            reply,
+        };
+        *self.0.lock() = Some(told);
+    }
+
+    /// It has stopped, perhaps after what it was told of before.
+    fn stopped(&self, exchange: &Exchange) {
+        let mut told = self.0.lock();
+        match &mut *told {
+            Some(told) => told.cause.clone_from(&exchange.cause),
+            None => {
+                drop(told);
+                self.tell(exchange, None);
+            }
+        }
+    }
+
+    pub(super) fn take(&self) -> Option<Told> {
+        self.0.lock().take()
+    }
+}
+
+impl Told {
+    /// Whether the gateway answers by itself.
+    pub(super) fn is_refusal(&self) -> bool {
+        self.reply.is_some()
+    }
+
+    /// When the upstream was asked for it, or asked whether it is still good.
+    pub(super) fn asked(&self) -> SystemTime {
+        self.cached.asked.unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    /// Makes what is known of the first slice known of the client's request: it decides whether that was a hit.
+    pub(super) fn adopt(self, exchange: &mut Exchange) -> Option<Reply> {
+        let facts = &mut exchange.request.facts;
+        (facts.cache, facts.cached, facts.extensions) = (self.cache, self.cached, self.extensions);
+        exchange.tries = self.tries;
+        exchange.cache.sliced = Some(self.answered_by);
+        self.cause.into_iter().for_each(|cause| exchange.failed(cause));
+        self.reply
+    }
+
+    /// Of a later one only what went wrong is of interest.
+    pub(super) fn blame(self, exchange: &mut Exchange) {
+        self.cause.into_iter().for_each(|cause| exchange.failed(cause));
+    }
+}
+
+/// The answer's head is on its way.
+pub(crate) fn answered(exchange: &mut Exchange) {
+    exchange.response_seen = true;
+    if let Some(report) = &exchange.cache.report {
+        report.tell(exchange, None);
+    }
+}
+
+/// There is no answer, or no more of it: the client is told by the request that it is waiting for.
+pub(crate) fn failed(exchange: &mut Exchange, error: &Error) -> FailToProxy {
+    super::super::failed(exchange);
+    let reply = exchange.pending.take().or_else(|| {
+        exchange.failed(cause(error));
+        match verdict(error) {
+            Verdict::Answer(reply) => Some(reply),
+            Verdict::ClientGone => None,
+        }
+    });
+    if let Some(report) = &exchange.cache.report {
+        report.tell(exchange, reply);
+    }
+    FailToProxy { error_code: 0, can_reuse_downstream: false }
+}
+
+/// It has ended: with this error, where nobody has asked yet what to do about it.
+pub(crate) fn ended(exchange: &mut Exchange, error: Option<&Error>) {
+    let Some(error) = error.filter(|_| exchange.cause.is_none()) else { return };
+    exchange.failed(cause(error));
+    if let Some(report) = &exchange.cache.report {
+        report.stopped(exchange);
+    }
+}
