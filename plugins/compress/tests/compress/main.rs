@@ -11,5 +11,4 @@ mod metrics;
 mod not_modified;
 mod requests;
 mod secrets;
-mod slices;
 mod streaming;
