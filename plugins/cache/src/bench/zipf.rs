@@ -72,6 +72,8 @@ impl Trace {
     /// From the middle on others are asked for as often as the ones before.
     #[must_use]
     pub fn turned(mut self) -> Self {
+        let reversed: Vec<f64> = self.odds.iter().rev().copied().collect();
+        self.odds.iter_mut().zip(reversed).for_each(|(odds, later)| *odds += later);
         let (middle, objects) = (self.requests.len() / 2, self.sizes.len() as u32);
         self.requests[middle..].iter_mut().for_each(|object| *object = objects - 1 - *object);
         self
@@ -85,6 +87,7 @@ impl Trace {
         for (nth, object) in self.requests.iter().enumerate() {
             requests.extend([*object, (known + nth) as u32]);
             self.sizes.push(self.sizes[nth * 7919 % known]);
+            self.odds.push(0.0);
         }
         self.requests = requests;
         self
