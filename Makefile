@@ -13,6 +13,9 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # Examples are workspaces of their own; with one target directory they share the dependencies they have in common.
 export CARGO_TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
+# How long `make fuzz` tries each parser.
+FUZZ_SECONDS ?= 60
+
 # The binary that the scripts ask.
 export TIDEGATE := $(CARGO_TARGET_DIR)/debug/tidegate
 run: export TIDEGATE := $(CARGO_TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/tidegate
@@ -92,4 +95,8 @@ soak: ## a reload every 100 ms for 30 s under load, and 1 GiB each way: no error
 	TIDEGATE_STREAM_MIB=1024 $(CARGO) test --release --locked -p tidegate-tests --test process memory
 
 fuzz: ## each parser for a minute; needs cargo-fuzz and a nightly toolchain
-	cd fuzz && for target in $$(cd fuzz_targets && ls | sed 's/\.rs$$//'); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=60; done
+	cd fuzz && for target in $$(cd fuzz_targets && ls | sed 's/\.rs$$//'); do \
+		mkdir -p corpus/$$target && \
+		$(CARGO) +nightly fuzz run $$target corpus/$$target $$(ls -d seeds/$$target 2>/dev/null) -- \
+			-dict=dictionaries/$$target.dict -max_len=20000 -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
