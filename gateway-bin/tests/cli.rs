@@ -167,6 +167,18 @@ fn explain_takes_headers_into_account() {
 }
 
 #[test]
+fn explain_says_that_what_the_gateway_answers_itself_is_not_cached() {
+    let site = "listeners: [{ bind: \"127.0.0.1:0\" }]\nupstreams: { app: { targets: [\"127.0.0.1:3001\"] } }\ncache: { default: {} }\nrouting:\n  routes:\n    \
+                - { name: site, match: { path: /site }, endpoint: { files: { root: . } } }\n    \
+                - { name: app, match: { path: /app }, upstream: app }\n";
+    let config = Config::new(site);
+    let site = config.run(&["explain", "GET", "/site"]);
+    assert!(site.out.contains("what the gateway answers itself is not cached"), "{}{}", site.out, site.err);
+    let app = config.run(&["explain", "GET", "/app"]);
+    assert!(app.out.contains("looked up in the cache"), "{}{}", app.out, app.err);
+}
+
+#[test]
 fn explain_knows_the_redirect_of_a_listener() {
     let run = Config::new(CONFIG).run(&["explain", "GET", "http://api.example.com/v1/users/7", "--listener", "old"]);
     assert_eq!(run.code, 0);

@@ -81,6 +81,9 @@ impl Handler for CacheRoute {
     }
 
     fn explain(&self, asked: &Asked<'_>) -> Vec<String> {
+        if asked.route.is_served_here() {
+            return vec!["what the gateway answers itself is not cached".to_owned()];
+        }
         let headers = asked.head.headers;
         let line = match self.key(&asked.head, Has::of(headers), asked.identity) {
             Err(why) => format!("the cache is bypassed ({why})"),

@@ -80,7 +80,7 @@ mod tests {
         let tested = suite.run(suite.upstream.addr(), &names).await;
         assert_eq!(tested.len(), names.len());
         let of = |id: &str| (tested[id].kind, Outcome::of(id, &tested));
-        assert_eq!(of("freshness-none"), (Kind::Required, Outcome::Passed));
+        assert_eq!(of("freshness-none"), (Kind::Check, Outcome::Passed));
         assert!(matches!(of("freshness-max-age"), (Kind::Optimal, Outcome::Failed(_))));
         assert!(matches!(of("stale-close"), (Kind::Check, Outcome::Failed(_))));
         assert_eq!(of("stale-close-no-cache"), (Kind::Required, Outcome::Needs("stale-close".to_owned())));

@@ -251,35 +251,6 @@ async fn what_turns_out_too_long_reaches_its_readers_and_takes_no_more_than_a_wi
 
 /// The client of the request that writes, which gets its next piece only between the writer's waits.
 #[tokio::test(start_paused = true)]
-async fn for_a_slow_client_of_what_is_too_long_the_writer_waits_longer_and_in_the_end_gives_up() {
-    let store = store(128 << 20, 1 << 20);
-    let key = key(store, "slow");
-    let (mut writer, mut own) = writer(store, &key, &[]);
-    let begun = tokio::time::Instant::now();
-    let (mut written, mut had) = (0_u64, 0_u64);
-    let piece = || Bytes::from(vec![1; 64 << 10]);
-    // 100 KB/s, and an upstream that is as fast as it may be.
-    while begun.elapsed() < Duration::from_secs(1200) {
-        writer.write_body(piece(), false).await.expect("it does take something");
-        written += 64 << 10;
-        while had < begun.elapsed().as_secs() * 100_000 && had < written {
-            had += own.read_body().await.expect("read").expect("there is more").len() as u64;
-        }
-        assert!(store.stats().bytes < 9 << 20, "{:?}", store.stats());
-    }
-    // And now it takes nothing.
-    let mut more = 0_u64;
-    while writer.write_body(piece(), false).await.is_ok() {
-        more += 64 << 10;
-        assert!(more < 64 << 20, "{:?}", store.stats());
-    }
-    assert!(store.stats().bytes <= 17 << 20, "{:?}", store.stats());
-    drop(writer);
-    drop(own);
-    assert_eq!(store.stats().bytes, 0);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_reader_that_takes_nothing_is_cut_off_and_the_others_are_not() {
     let store = store(32 << 20, 1 << 20);
     let key = key(store, "stalled");

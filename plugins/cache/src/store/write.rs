@@ -23,12 +23,8 @@ const STEP: u64 = 512 << 10;
 /// The first such wait.
 const LEAST_WAIT: Duration = Duration::from_millis(10);
 
-/// How often it is doubled at most: to two seconds and a half, so that no more than some 25 KB/s come for a client that is
-/// slower. Pingora may wait seven times before it sends the next piece, of which such a client has for minutes.
-const MOST_DOUBLED: u64 = 8;
-
-/// What is held for it at most, however slow it is.
-const MOST_HELD: u64 = 16 << 20;
+/// How often it is doubled at most: a third of a second. Pingora may wait seven times before it sends the next piece.
+const MOST_DOUBLED: u64 = 5;
 
 /// For how long a reader may take nothing while the writer of what it reads waits for it.
 const READERS_TIME: Duration = Duration::from_secs(10);
@@ -96,7 +92,7 @@ impl Writer {
         self.own = Some((had, since));
         // One that has not taken anything yet wants none of it: the answer to HEAD.
         let patience = if had == 0 { READERS_TIME } else { OWN_TIME };
-        if now.duration_since(since) > patience || held > MOST_HELD {
+        if now.duration_since(since) > patience {
             self.memory.metrics().slow_reader.inc();
             return Error::e_explain(ErrorType::InternalError, "too slow for an answer that is too long to be stored");
         }
