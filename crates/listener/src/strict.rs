@@ -285,7 +285,8 @@ fn request_target<'a>(method: &[u8], target: &'a [u8]) -> Result<Option<&'a [u8]
 /// refuse with an answer of its own; the rest is the router's to encode.
 fn is_uri(target: &[u8]) -> bool {
     let odd = |byte: &u8| matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
-    !target.iter().any(odd) || http::Uri::try_from(&*String::from_utf8_lossy(target)).is_ok()
+    let Ok(text) = std::str::from_utf8(target) else { return false };
+    !target.iter().any(odd) || http::Uri::try_from(text).is_ok()
 }
 
 /// What follows `prefix`, in whatever case it is written.

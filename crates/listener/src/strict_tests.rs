@@ -25,6 +25,15 @@ fn ordinary_heads_pass() {
     }
 }
 
+/// Pingora would refuse it, too, with an answer that has no id and is in no log.
+#[test]
+fn a_target_that_is_no_text_is_refused() {
+    for target in [&b"/a\xff"[..], b"/a?b\xc3", b"http://a/\xe9"] {
+        let head = [b"GET ", target, b" HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+        assert_eq!(check_head(&head).map_err(|refusal| refusal.status), Err(400), "{target:?}");
+    }
+}
+
 #[test]
 fn ambiguous_heads_are_refused() {
     let with = |field: &str| format!("POST / HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n");
