@@ -35,7 +35,7 @@ test: ## install what tests need, check formatting, lint, build, run every test
 	@scripts/need test
 	$(CARGO) fmt --all --check
 	$(MAKE) lint
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 	$(MAKE) examples
 
 lint: ## clippy and rustdoc without warnings, layering, generated files, example configs, wording

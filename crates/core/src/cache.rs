@@ -37,8 +37,8 @@ pub trait CachePolicy: Send + Sync {
     fn lookup(&self, cx: &mut Cx<'_>) -> Lookup;
 
     /// An answer in memory that needs no more than to be sent: fresh, or stale within its time while a new one is
-    /// fetched, for a request without ranges (the gateway answers 304 where the client has it). `None` sends the request through the whole of the state
-    /// machine. Notes in [`Facts::cached`] how old it is.
+    /// fetched, for a request without ranges (the gateway answers 304 where the client has it). `None` sends the request
+    /// through the whole of the state machine. Notes in [`Facts::cached`] how old it is.
     fn at_once(&self, cx: &mut Cx<'_>, key: &CacheKey) -> Option<AtOnce>;
 
     /// Which of the variants under one key this request wants: a hash of the fields that the stored answer's `Vary`

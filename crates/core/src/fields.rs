@@ -1,6 +1,11 @@
-//! Parts of HTTP's fields that several crates read: weights, entity tags, the codings that a client takes.
+//! Parts of HTTP's fields that several crates read: tokens, dates, weights, entity tags, the codings that a
+//! client takes.
 
 mod accept_encoding;
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 pub use accept_encoding::{AcceptEncoding, Coding};
 
@@ -18,6 +23,32 @@ pub fn weight(value: &[u8]) -> Option<u16> {
     }
     let thousandths: u16 = digits.iter().zip([100, 10, 1]).map(|(digit, worth)| u16::from(digit - b'0') * worth).sum();
     Some(u16::from(whole - b'0') * 1000 + thousandths).filter(|weight| *weight <= 1000)
+}
+
+/// Whether a byte is one of those that tokens are made of: names of fields, methods, cookies, codings (`tchar`, RFC 9110
+/// section 5.6.2).
+#[inline]
+pub const fn is_token(byte: u8) -> bool {
+    matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'z' | b'|' | b'~')
+}
+
+/// The value of a field that is there once.
+pub fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut lines = headers.get_all(name).iter();
+    lines.next().filter(|_| lines.next().is_none())
+}
+
+/// A date of HTTP's (RFC 9110 section 5.6.7).
+pub fn date(value: &HeaderValue) -> Option<SystemTime> {
+    httpdate::parse_http_date(value.to_str().ok()?.trim()).ok()
+}
+
+/// `Last-Modified`, if what changed in that second can't have changed once more before the answer was made (RFC 9110
+/// section 8.8.2.2).
+pub fn strong_date(answer: &HeaderMap) -> Option<SystemTime> {
+    let changed = date(only(answer, &header::LAST_MODIFIED)?)?;
+    let made = date(only(answer, &header::DATE)?)?;
+    (changed + Duration::from_secs(1) <= made).then_some(changed)
 }
 
 /// An entity tag, with its quotes and its `W/` (RFC 9110 section 8.8.3).
@@ -54,6 +85,14 @@ pub fn tags(list: &[u8]) -> impl Iterator<Item = Tag<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_are_of_letters_digits_and_fifteen_others() {
+        for byte in 0..=u8::MAX {
+            let listed = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            assert_eq!(is_token(byte), listed, "{byte:#x}");
+        }
+    }
 
     #[test]
     fn weights_are_read_exactly() {

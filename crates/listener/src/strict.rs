@@ -8,6 +8,7 @@
 //! Pure, and safe to call on anything.
 
 use memchr::{memchr, memrchr};
+use tidegate_core::fields::is_token;
 
 /// Why a request is refused before anybody looks at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -316,12 +317,6 @@ fn digits(text: &[u8]) -> Option<u64> {
 fn has_control(value: &[u8]) -> bool {
     // No early exit: the compiler makes vector code of this.
     value.iter().fold(false, |found, &byte| found | ((byte < b' ') & (byte != b'\t')) | (byte == 0x7f))
-}
-
-/// `tchar` of RFC 9110 section 5.6.2.
-fn is_token(byte: u8) -> bool {
-    const TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~");
-    TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 /// Whether this is a host, and maybe a port (RFC 3986 section 3.2), without user information.

@@ -268,7 +268,7 @@ impl CacheRoute {
     /// A request that has no key. What is unsafe is written through, whatever the client wants (RFC 9111 section 4).
     fn without(&self, cx: &mut Cx<'_>, why: &'static str) -> Lookup {
         let head = cx.head();
-        if invalidate::is_safe(head.method) && self.asks(head.headers, Has::of(head.headers)).only_if_cached {
+        if head.method.is_safe() && self.asks(head.headers, Has::of(head.headers)).only_if_cached {
             return Lookup::Nothing(why);
         }
         if why == "method" {

@@ -1,5 +1,6 @@
 //! Cross-origin resource sharing, as the Fetch Standard has it (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
 
+use tidegate_core::fields::is_token;
 use tidegate_core::{
     ConfigError, ConfigErrors, ConfigPath, HeaderMap, HeaderName, HeaderValue, Method, Result, header,
 };
@@ -164,8 +165,7 @@ fn varies_by_origin(headers: &HeaderMap) -> bool {
 
 /// Tokens with commas between them (RFC 9110 section 5.6.1): what a list of methods or names may look like.
 fn is_token_list(value: &[u8]) -> bool {
-    let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    value.len() <= LONGEST_ECHO && value.iter().all(|byte| is_tchar(byte) || b", \t".contains(byte))
+    value.len() <= LONGEST_ECHO && value.iter().all(|byte| is_token(*byte) || b", \t".contains(byte))
 }
 
 impl Cors {

@@ -1,11 +1,9 @@
 //! A piece of a large answer, which is fetched and stored by itself.
 
-use std::time::{Duration, SystemTime};
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use crate::fields::Tag;
+use crate::fields::{Tag, only, strong_date};
 
 /// Which piece of an object: all but its last are of the same size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,24 +92,6 @@ pub fn are_same_version(one: &HeaderMap, other: &HeaderMap) -> bool {
 pub fn has_strong_validator(headers: &HeaderMap) -> bool {
     let tag = headers.get(header::ETAG).map(|tag| Tag(tag.as_bytes()));
     tag.is_some_and(|tag| !tag.is_weak() && tag.0.starts_with(b"\"")) || strong_date(headers).is_some()
-}
-
-/// `Last-Modified`, if what changed in that second can't have changed once more before the answer was made (RFC 9110
-/// section 8.8.2.2).
-fn strong_date(headers: &HeaderMap) -> Option<SystemTime> {
-    let changed = date(only(headers, &header::LAST_MODIFIED)?)?;
-    let made = date(only(headers, &header::DATE)?)?;
-    (changed + Duration::from_secs(1) <= made).then_some(changed)
-}
-
-fn date(value: &HeaderValue) -> Option<SystemTime> {
-    httpdate::parse_http_date(value.to_str().ok()?.trim()).ok()
-}
-
-/// The value of a field that is there once.
-fn only<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> Option<&'a HeaderValue> {
-    let mut lines = headers.get_all(name).iter();
-    lines.next().filter(|_| lines.next().is_none())
 }
 
 /// First byte, last byte and length of the whole, of a `Content-Range` that says all of them.

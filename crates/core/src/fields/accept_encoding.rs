@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, header};
 
-use super::weight;
+use super::{is_token, weight};
 
 /// A coding of content that is told from others (RFC 9110 section 8.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,11 +131,6 @@ fn trim(text: &[u8]) -> &[u8] {
     let start = text.iter().position(|byte| !blank(byte)).unwrap_or(text.len());
     let end = text.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
     text.get(start..end).unwrap_or_default()
-}
-
-/// `tchar` (RFC 9110 section 5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

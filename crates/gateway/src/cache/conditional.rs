@@ -1,12 +1,12 @@
 //! What clients ask of an answer that is stored, or is about to be: only if it is another one, or only parts of it
 //! (RFC 9110 sections 13 and 14, RFC 9111 section 4.3.2).
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{RangeType, range_header_filter};
-use tidegate_core::fields::Tag;
+use tidegate_core::fields::{self, Tag, only, strong_date};
 
 /// How many parts of one answer a client may ask for.
 const MOST_RANGES: usize = 200;
@@ -78,17 +78,12 @@ fn range_counts(request: &HeaderMap, answer: &HeaderMap) -> bool {
     if is_tag {
         return !Tag(condition.as_bytes()).is_weak() && answer.get(header::ETAG) == Some(condition);
     }
-    // What changed in the second before it was sent may have changed once more in that second (section 8.8.2.2).
-    let (changed, made) = (date(answer, &header::LAST_MODIFIED), date(answer, &header::DATE));
-    let strong = changed.zip(made).is_some_and(|(changed, made)| changed + Duration::from_secs(1) <= made);
-    strong && answer.get(header::LAST_MODIFIED) == Some(condition)
+    strong_date(answer).is_some() && answer.get(header::LAST_MODIFIED) == Some(condition)
 }
 
 /// The date in a field that is there once.
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
-    let mut lines = headers.get_all(name).iter();
-    let only = lines.next().filter(|_| lines.next().is_none())?;
-    httpdate::parse_http_date(only.to_str().ok()?.trim()).ok()
+    only(headers, name).and_then(fields::date)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::hash::Hasher;
 
 use http::HeaderName;
 use siphasher::sip::SipHasher13;
+use tidegate_core::fields;
 
 /// A part of a request by which its target is chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +50,7 @@ pub fn hash_key(value: &[u8]) -> u64 {
 
 /// RFC 6265, section 4.1.1, and RFC 9110, section 5.6.2.
 pub(crate) fn is_token(name: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.bytes().all(fits)
+    !name.is_empty() && name.bytes().all(fields::is_token)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod strip;
 #[cfg(test)]
 mod tests;
 
+use tidegate_core::fields::is_token;
 use tidegate_core::{BuildCx, ConfigError, ConfigErrors, ConfigPath, HeaderName, RequestHead, RequestHeader, header};
 
 use crate::config::Source;
@@ -146,9 +147,4 @@ fn field(text: &str) -> Result<HeaderName, ConfigError> {
         }
         name => Ok(name),
     }
-}
-
-/// RFC 9110 section 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -2,9 +2,8 @@
 
 use std::time::SystemTime;
 
+use tidegate_core::fields::date;
 use tidegate_core::{HeaderMap, HeaderName, HeaderValue, header};
-
-use crate::control::date;
 
 /// About one connection, or one proxy, or one client (RFC 9110 section 7.6.1, RFC 9111 section 3.1).
 const NEVER: [HeaderName; 13] = [

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use tidegate_core::fields::date;
 use tidegate_core::{HeaderMap, header};
 
 use super::Refused;
-use crate::control::{Expires, Says, date, seconds};
+use crate::control::{Expires, Says, seconds};
 use crate::rules::{Rules, Times};
 
 /// What decides.

@@ -1,5 +1,7 @@
 //! A dictionary of structured fields (RFC 8941 section 4.2.2, RFC 9651): names, and what kind of value each has.
 
+use tidegate_core::fields::is_token;
+
 /// The value of a member, as far as a cache directive can make use of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bare<'a> {
@@ -185,9 +187,4 @@ impl<'a> Reader<'a> {
         self.skip(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
         self.take(b':').then_some(Bare::Other)
     }
-}
-
-/// RFC 9110 section 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -7,7 +7,7 @@ mod response;
 mod seconds;
 
 pub(crate) use self::request::Asks;
-pub(crate) use self::response::{Expires, Says, date};
+pub(crate) use self::response::{Expires, Says};
 pub(crate) use self::seconds::{of as seconds, older_than};
 
 #[cfg(test)]

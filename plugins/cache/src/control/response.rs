@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use tidegate_core::fields::date;
 use tidegate_core::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::dictionary::{Bare, Dictionary};
@@ -146,11 +147,6 @@ fn expires(headers: &HeaderMap) -> Expires {
         (Some(at), None) => Expires::At(at),
         _ => Expires::Past,
     }
-}
-
-/// A date of HTTP's (RFC 9110 section 5.6.7).
-pub(crate) fn date(value: &HeaderValue) -> Option<SystemTime> {
-    httpdate::parse_http_date(value.to_str().ok()?.trim()).ok()
 }
 
 pub(super) fn pragma_says_no_cache(headers: &HeaderMap) -> bool {

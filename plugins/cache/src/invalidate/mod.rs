@@ -6,7 +6,7 @@ mod everywhere;
 mod tests;
 
 use smallvec::SmallVec;
-use tidegate_core::{HeaderMap, Method, RequestHead, StatusCode, header};
+use tidegate_core::{HeaderMap, RequestHead, StatusCode, header};
 
 pub(crate) use self::everywhere::Holders;
 use crate::key::{Query, place};
@@ -22,7 +22,7 @@ pub(crate) fn urls(
     answer: &HeaderMap,
 ) -> SmallVec<[String; 3]> {
     let mut urls = SmallVec::new();
-    if is_safe(request.method) || !(status.is_success() || status.is_redirection()) {
+    if request.method.is_safe() || !(status.is_success() || status.is_redirection()) {
         return urls;
     }
     let origin = origin(request);
@@ -40,11 +40,6 @@ pub(crate) fn urls(
     }
     urls.dedup();
     urls
-}
-
-/// RFC 9110 section 9.2.1. A method that nobody knows may do anything.
-pub(crate) fn is_safe(method: &Method) -> bool {
-    method.is_safe()
 }
 
 /// In lower case, without the port of the scheme.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use tidegate_core::{ConfigError, ConfigErrors, ConfigPath};
+use tidegate_core::{ConfigError, ConfigErrors, ConfigPath, fields};
 
 /// Names, or beginnings of names (`utm_*`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,5 +89,5 @@ fn hex(digit: u8) -> Option<u8> {
 
 /// RFC 9110 section 5.6.2: what names of cookies are made of.
 pub(super) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !text.is_empty() && text.bytes().all(fields::is_token)
 }

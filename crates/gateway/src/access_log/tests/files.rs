@@ -47,7 +47,8 @@ fn a_pipe_that_nobody_reads_costs_lines_and_never_a_request() {
     let pipe = folder.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
     let metrics = Metrics::new();
-    let log = opened(&section(file(&pipe), vec![("buffer", Yaml::from("64KiB"))]), &metrics, None);
+    // More than a pipe takes: even lines that the thread finds all at once don't go through.
+    let log = opened(&section(file(&pipe), vec![("buffer", Yaml::from("256KiB"))]), &metrics, None);
 
     let headers = full_headers();
     for tries in 0..LINES {

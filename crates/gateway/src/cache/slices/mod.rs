@@ -45,7 +45,7 @@ pub(crate) async fn serve(session: &mut Session, exchange: &mut Exchange) -> Fal
 
 async fn sliced(session: &mut Session, exchange: &mut Exchange, size: u64) -> Fallible<()> {
     match first(session, exchange, size).await? {
-        Ok((head, source)) => send(session, exchange, size, head, source).await,
+        Ok((head, source)) => send(session, exchange, head, source).await,
         Err(told) => {
             let reply = told.and_then(|told| told.adopt(exchange));
             let reply = reply.unwrap_or_else(|| {
@@ -94,7 +94,6 @@ fn is_first(open: &Open) -> bool {
 async fn send(
     session: &mut Session,
     exchange: &mut Exchange,
-    size: u64,
     mut head: ResponseHeader,
     mut source: Source,
 ) -> Fallible<()> {
@@ -111,7 +110,7 @@ async fn send(
     }
     session.write_response_header(Box::new(head), nothing).await.map_err(Error::into_down)?;
     if !nothing {
-        let mut body = Body { session, exchange, source: &mut source, size };
+        let mut body = Body { session, exchange, source: &mut source };
         match wanted {
             Wanted::Nothing => {}
             Wanted::All => body.all().await?,
@@ -128,7 +127,6 @@ struct Body<'a> {
     session: &'a mut Session,
     exchange: &'a mut Exchange,
     source: &'a mut Source,
-    size: u64,
 }
 
 impl Body<'_> {
@@ -146,7 +144,7 @@ impl Body<'_> {
     /// `last`: nothing follows.
     async fn part(&mut self, mut at: u64, to: u64, last: bool) -> Fallible<()> {
         while at < to {
-            let piece = self.source.read(self.session, self.exchange, self.size, at, to).await?;
+            let piece = self.source.read(self.session, self.exchange, at, to).await?;
             at += piece.len() as u64;
             self.write(Some(piece), last && at == to).await?;
         }

@@ -21,7 +21,9 @@ pub(super) enum Source {
 
 /// An object in slices. There is never more than one of them under way.
 pub(super) struct Sliced {
-    pub(super) total: u64,
+    /// Of how many bytes they are.
+    size: u64,
+    total: u64,
     /// The fields of the first one that was asked for: all others must be of the same version.
     version: HeaderMap,
     asked: SystemTime,
@@ -30,18 +32,11 @@ pub(super) struct Sliced {
 
 impl Sliced {
     pub(super) fn new(open: Open, total: u64, asked: SystemTime) -> Self {
-        Self { total, version: open.head.headers.clone(), asked, open: Some(open) }
+        Self { size: open.slice.size(), total, version: open.head.headers.clone(), asked, open: Some(open) }
     }
 
-    async fn read(
-        &mut self,
-        session: &mut Session,
-        exchange: &mut Exchange,
-        size: u64,
-        from: u64,
-        to: u64,
-    ) -> Fallible<Bytes> {
-        let slice = Slice::of_byte(size, from);
+    async fn read(&mut self, session: &mut Session, exchange: &mut Exchange, from: u64, to: u64) -> Fallible<Bytes> {
+        let slice = Slice::of_byte(self.size, from);
         let mut open = match self.open.take() {
             Some(open) if open.slice == slice && open.at() <= from => open,
             other => {
@@ -109,12 +104,11 @@ impl Source {
         &mut self,
         session: &mut Session,
         exchange: &mut Exchange,
-        size: u64,
         from: u64,
         to: u64,
     ) -> Fallible<Bytes> {
         match self {
-            Self::Sliced(sliced) => sliced.read(session, exchange, size, from, to).await,
+            Self::Sliced(sliced) => sliced.read(session, exchange, from, to).await,
             Self::Whole(open) => {
                 let piece = open.read(session, exchange, from, to).await?;
                 piece.ok_or_else(|| cut(exchange, "an answer is shorter than its head says"))
