@@ -88,7 +88,7 @@ pub(crate) fn renew(shared: &Shared, session: &Session, refresh: Refresh) -> Exc
     exchange.route = refresh.route;
     exchange.cache = refresh.trip;
     exchange.deadline = refresh.deadline.or_else(|| deadline(exchange.route().limits.request));
-    if exchange.cache.is_for_slice() {
+    if exchange.cache.reports() {
         // The client's own is counted.
         exchange.in_flight = None;
     }

@@ -66,7 +66,7 @@ impl ProxyHttp for Proxy {
         match admit(session, exchange).await {
             None if exchange.route().chain.cache().is_none() => Ok(false),
             None if Box::pin(cache::at_once(session, exchange)).await? => Ok(true),
-            None => cache::serve_in_slices(session, exchange).await,
+            None => cache::serve(session, exchange).await,
             // Boxed: a future that contains this one is copied whole for each request, also for those that go on.
             Some(reply) => Box::pin(respond(session, exchange, reply)).await.map(|()| true),
         }
@@ -124,7 +124,7 @@ impl ProxyHttp for Proxy {
     async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Fallible<bool> {
         let exchange = exchange(ctx)?;
         if let Some(reply) = cache::only_stored(exchange) {
-            if exchange.cache.is_for_slice() {
+            if exchange.cache.reports() {
                 return Err(refuse(exchange, reply));
             }
             return Box::pin(respond(session, exchange, reply)).await.map(|()| false);
@@ -261,8 +261,8 @@ impl ProxyHttp for Proxy {
         if exchange.cache.renews {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         }
-        if exchange.cache.is_for_slice() {
-            return cache::slice_failed(exchange, error);
+        if exchange.cache.reports() {
+            return cache::own_failed(exchange, error);
         }
         cache::failed(exchange);
         let reply = match exchange.pending.take() {
@@ -295,7 +295,7 @@ impl ProxyHttp for Proxy {
             if exchange.cache.is_own() {
                 match exchange.cache.renews {
                     true => renewed(exchange, error),
-                    false => cache::slice_ended(exchange, error),
+                    false => cache::own_ended(exchange, error),
                 }
                 return;
             }

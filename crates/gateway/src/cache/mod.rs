@@ -4,7 +4,9 @@ mod admit;
 mod conditional;
 mod enable;
 mod hit;
+mod own;
 mod refresh;
+mod relay;
 mod result;
 mod send;
 mod slices;
@@ -12,6 +14,8 @@ mod slices;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
+use pingora_error::Error;
+use pingora_proxy::Session;
 use tidegate_core::AnsweredBy;
 use tidegate_core::cache::{CacheKey, Slice};
 
@@ -19,13 +23,11 @@ pub(crate) use self::admit::{admit, confirmed, sent, variance};
 pub(crate) use self::conditional::{not_modified, range};
 pub(crate) use self::enable::{enable, key, only_stored};
 pub(crate) use self::hit::{judge, may_be_stale};
+use self::own::Report;
+pub(crate) use self::own::{answered as own_answered, ended as own_ended, failed as own_failed};
 pub(crate) use self::refresh::{Refresh, take as take_refresh};
 pub(crate) use self::result::{failed, settle, unsent};
 pub(crate) use self::send::at_once;
-use self::slices::Report;
-pub(crate) use self::slices::{
-    answered as slice_answered, ended as slice_ended, failed as slice_failed, serve as serve_in_slices,
-};
 use crate::exchange::Exchange;
 
 /// One request's way through the cache.
@@ -49,10 +51,10 @@ pub(crate) struct Trip {
     slice: Option<Slice>,
     /// Whether the upstream is asked for all there is in the place of the first slice.
     whole: bool,
-    /// Who waits for the slice.
+    /// Who waits for the answer to a request of the gateway's own.
     report: Option<Arc<Report>>,
-    /// Who made the first slice, where this is a client's request that is answered in slices.
-    sliced: Option<AnsweredBy>,
+    /// Who made the answer, where this is a client's request for which the gateway's own was sent.
+    relayed: Option<AnsweredBy>,
 }
 
 impl Trip {
@@ -63,27 +65,31 @@ impl Trip {
     }
 
     /// Of a request for a slice of what another one is after.
-    fn for_slice(exchange: &Exchange, slice: Slice, whole: bool, report: Arc<Report>) -> Option<Self> {
+    fn for_slice(exchange: &Exchange, slice: Slice, whole: bool) -> Option<Self> {
         let slices = exchange.route().chain.cache()?.slices()?;
         let own = &exchange.cache;
-        Some(Self {
-            key: Some(slices.key(own.key.as_ref()?, slice)),
-            only_stored: own.only_stored,
-            slice: Some(slice),
-            whole,
-            report: Some(report),
-            ..Self::default()
-        })
+        let key = Some(slices.key(own.key.as_ref()?, slice));
+        Some(Self { key, only_stored: own.only_stored, slice: Some(slice), whole, ..Self::default() })
     }
 
-    /// Whether this is a request of the gateway's own, for a slice that a client waits for.
-    pub(crate) fn is_for_slice(&self) -> bool {
+    /// Of a request that is this one once more.
+    fn once_more(&self) -> Self {
+        Self { key: self.key.clone(), only_stored: self.only_stored, ..Self::default() }
+    }
+
+    /// Somebody waits for it.
+    fn reporting(self, report: &Arc<Report>) -> Self {
+        Self { report: Some(report.clone()), ..self }
+    }
+
+    /// Whether this is a request of the gateway's own that a client waits for.
+    pub(crate) fn reports(&self) -> bool {
         self.report.is_some()
     }
 
-    /// Whether it is any request of the gateway's own: no client gets its answer, and it is not counted.
+    /// Whether it is any request of the gateway's own: it is neither logged nor counted.
     pub(crate) fn is_own(&self) -> bool {
-        self.renews || self.is_for_slice()
+        self.renews || self.reports()
     }
 
     /// What the upstream is asked for, where that isn't the whole.
@@ -94,5 +100,21 @@ impl Trip {
     /// Whether the store is asked, and may get the answer.
     pub(crate) fn is_on(&self) -> bool {
         self.key.is_some()
+    }
+}
+
+/// Serves a request that the cache has nothing at hand for by requests of the gateway's own, where that is better. `false`:
+/// it goes on.
+pub(crate) async fn serve(session: &mut Session, exchange: &mut Exchange) -> Result<bool, Box<Error>> {
+    // Without one none can be made.
+    if !exchange.cache.is_on() || session.subrequest_spawner.is_none() {
+        return Ok(false);
+    }
+    if let Some(size) = slices::size(exchange) {
+        return Box::pin(slices::serve(session, exchange, size)).await.map(|()| true);
+    }
+    match relay::is_wanted(session, exchange) {
+        true => Box::pin(relay::serve(session, exchange)).await.map(|()| true),
+        false => Ok(false),
     }
 }

@@ -1,6 +1,6 @@
 //! Requests of the gateway's own on behalf of a client's, with all that the client's had been given by then: one that
-//! renews a stored answer behind the client's back, with nobody who waits for it (RFC 5861 section 3), and one for a
-//! slice, with somebody who does.
+//! renews a stored answer behind the client's back, with nobody who waits for it (RFC 5861 section 3), and those with
+//! somebody who does.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -10,8 +10,8 @@ use crate::exchange::Exchange;
 
 /// Notes what came of it, for plugins, the log and the client. Runs with the answer's head, before the chain sees it.
 pub(crate) fn settle(session: &Session, exchange: &mut Exchange, status: StatusCode) {
-    if let Some(answered_by) = exchange.cache.sliced {
-        // The first slice has.
+    if let Some(answered_by) = exchange.cache.relayed {
+        // Settled by the request of the gateway's own.
         exchange.answered_by = answered_by;
         return;
     }

@@ -1,7 +1,7 @@
 //! The answer on its way back.
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, Version, header, response};
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header, response};
 use pingora_cache::CachePhase;
 use pingora_error::{Error, ErrorType};
 use pingora_http::ResponseHeader;
@@ -100,8 +100,11 @@ pub(crate) async fn response(
     exchange.answered_by = AnsweredBy::Upstream;
     cache::settle(session, exchange, head.status);
     exchange.status = head.status.as_u16();
-    if exchange.cache.is_for_slice() {
-        cache::slice_answered(exchange);
+    if exchange.cache.reports() {
+        if let Some(cookie) = sticky_cookie(session, exchange) {
+            head.append_header(header::SET_COOKIE, cookie)?;
+        }
+        cache::own_answered(exchange);
         return Ok(());
     }
     let mut parts = response_parts(head);
@@ -117,7 +120,9 @@ pub(crate) async fn response(
     }
     let id = exchange.request.facts.request_id.as_header().clone();
     parts.headers.insert(exchange.generation.request_ids.header(), id);
-    stick(session, exchange, &mut parts.headers);
+    if let Some(cookie) = sticky_cookie(session, exchange) {
+        parts.headers.append(header::SET_COOKIE, cookie);
+    }
     *head = ResponseHeader::from(parts);
     exchange.response_seen = true;
     let (route, mut cx) = exchange.hooks(session);
@@ -143,15 +148,13 @@ fn is_stored(phase: CachePhase) -> bool {
 }
 
 /// The cookie that brings the client back to this target, unless it has it.
-fn stick(session: &Session, exchange: &Exchange, headers: &mut HeaderMap) {
-    let (Some(picked), Some(pool)) = (&exchange.tries.picked, &exchange.tries.pool) else { return };
+fn sticky_cookie(session: &Session, exchange: &Exchange) -> Option<HeaderValue> {
+    let (picked, pool) = (exchange.tries.picked.as_ref()?, exchange.tries.pool.as_ref()?);
     if pool.sticky_cookie().is_none() || exchange.status == StatusCode::SWITCHING_PROTOCOLS {
-        return;
+        return None;
     }
     let sent = sticky_value(pool, &head_of(session, &exchange.request));
-    if let Some(cookie) = picked.set_cookie(sent) {
-        headers.append(header::SET_COOKIE, cookie.clone());
-    }
+    picked.set_cookie(sent).cloned()
 }
 
 /// As [`super::request::request_parts`], the other way. A reason phrase of the upstream's own goes too: a client is to ignore it

@@ -3,6 +3,7 @@
 mod collapsing;
 mod disk;
 mod freshness;
+mod http2;
 mod identity;
 mod invalidation;
 mod keys;

@@ -187,23 +187,6 @@ async fn a_client_that_reads_nothing_does_not_hold_up_those_who_ask_for_the_same
     drop(lazy);
 }
 
-/// Over HTTP/2 Pingora has the upstream wait for the client.
-#[tokio::test]
-async fn who_asks_for_what_another_client_holds_up_asks_the_upstream() {
-    const LENGTH: u64 = 4 << 20;
-    let story = Story::new("{ main: { memory: 64MiB, max_object: 8MiB } }", Script::generated(LENGTH)).await;
-    let mut lazy = story.gateway.connect_h2().await;
-    let mut lazy = lazy.begin(&call(Method::GET, "/a")).await;
-    lazy.finish();
-    let held_up = lazy.head().await;
-    // As long as it takes to tell it from one that is slow.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let download = story.client().await.download(call(Method::GET, "/a")).await;
-    assert_eq!((download.check.length(), download.check.is_intact()), (LENGTH, true));
-    assert_eq!(story.asked(), 2);
-    drop(held_up);
-}
-
 #[tokio::test]
 async fn a_client_that_leaves_does_not_keep_an_answer_from_being_stored() {
     let gate = gate();

@@ -5,8 +5,6 @@
 //! which goes the way of every cached one; only its `Range` and its key are different.
 
 mod answer;
-mod ask;
-mod report;
 mod source;
 
 use bytes::Bytes;
@@ -14,45 +12,25 @@ use pingora_error::Error;
 use pingora_http::ResponseHeader;
 use pingora_proxy::{MultiRangeInfo, Session};
 use tidegate_core::cache::Slice;
-use tidegate_core::{Reply, StatusCode};
 
 use self::answer::{Wanted, after, answer, before, first_byte, whole};
-use self::ask::{Open, Question, ask};
-use self::report::Told;
-pub(crate) use self::report::{Report, answered, ended, failed};
-use self::source::{Sliced, Source};
+use self::source::{Piece, Question, Sliced, Source};
+use super::own::{Told, unanswered};
 use crate::exchange::Exchange;
 use crate::forward::{response, response_body};
-use crate::respond::{frame, respond};
+use crate::respond::frame;
 
 type Fallible<T> = Result<T, Box<Error>>;
 
-/// Whether the answer to this request, which was looked up, is to come in slices; of how many bytes.
-fn size(session: &Session, exchange: &Exchange) -> Option<u64> {
-    if !exchange.cache.is_on() || session.subrequest_spawner.is_none() {
-        return None;
-    }
+/// Whether the answers of this route come in slices; of how many bytes.
+pub(super) fn size(exchange: &Exchange) -> Option<u64> {
     exchange.route().chain.cache()?.slices().map(|slices| slices.size())
 }
 
-/// Serves it in slices, if that is wanted. `false`: the request goes on.
-pub(crate) async fn serve(session: &mut Session, exchange: &mut Exchange) -> Fallible<bool> {
-    match size(session, exchange) {
-        None => Ok(false),
-        Some(size) => Box::pin(sliced(session, exchange, size)).await.map(|()| true),
-    }
-}
-
-async fn sliced(session: &mut Session, exchange: &mut Exchange, size: u64) -> Fallible<()> {
+pub(super) async fn serve(session: &mut Session, exchange: &mut Exchange, size: u64) -> Fallible<()> {
     match first(session, exchange, size).await? {
         Ok((head, source)) => send(session, exchange, head, source).await,
-        Err(told) => {
-            let reply = told.and_then(|told| told.adopt(exchange));
-            let reply = reply.unwrap_or_else(|| {
-                Reply::problem(StatusCode::BAD_GATEWAY, "upstream_failed", "the upstream did not answer")
-            });
-            respond(session, exchange, reply).await
-        }
+        Err(told) => unanswered(session, exchange, told).await,
     }
 }
 
@@ -66,28 +44,27 @@ async fn first(
     let slice = Slice::of_byte(size, first_byte(session.req_header()));
     let mut question = Question { slice, whole: false };
     loop {
-        let mut open = match ask(session, exchange, question).await? {
-            Ok(open) => open,
+        let Piece { slice, mut open } = match question.ask(session, exchange).await? {
+            Ok(piece) => piece,
             Err(told) => return Ok(Err(told)),
         };
-        let total = open.slice.total(open.head.status, &open.head.headers);
-        let of_slices = matches!(open.head.status.as_u16(), 206 | 416) || (open.head.status == 200 && !is_first(&open));
+        let (status, is_first) = (open.head.status, slice.number() == 0);
+        let total = slice.total(status, &open.head.headers);
+        let of_slices = matches!(status.as_u16(), 206 | 416) || (status == 200 && !is_first);
         if total.is_none() && of_slices && !question.whole {
-            question = Question { slice: Slice::first(size), whole: is_first(&open) };
+            question = Question { slice: Slice::first(size), whole: is_first };
             continue;
         }
         let asked = open.told.as_ref().map(Told::asked);
         open.told.take().into_iter().for_each(|told| drop(told.adopt(exchange)));
         let head = open.head.clone();
         return Ok(Ok(match (total, asked) {
-            (Some(total), Some(asked)) => (whole(head, total), Source::Sliced(Sliced::new(open, total, asked))),
+            (Some(total), Some(asked)) => {
+                (whole(head, total), Source::Sliced(Sliced::new(Piece { slice, open }, total, asked)))
+            }
             _ => (head, Source::Whole(open)),
         }));
     }
-}
-
-fn is_first(open: &Open) -> bool {
-    open.slice.number() == 0
 }
 
 /// The answer, through the chain and to the client.

@@ -8,10 +8,41 @@ use pingora_error::Error;
 use pingora_proxy::Session;
 use tidegate_core::cache::{Slice, are_same_version};
 
-use super::ask::{Open, Question, ask, cut};
+use crate::cache::Trip;
+use crate::cache::own::{Open, Told, ask, cut};
 use crate::exchange::Exchange;
 
 type Fallible<T> = Result<T, Box<Error>>;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question {
+    pub(super) slice: Slice,
+    /// All there is, in the place of the first slice: the upstream can't cut it.
+    pub(super) whole: bool,
+}
+
+impl Question {
+    /// `Err` of the inner one: there is no answer.
+    pub(super) async fn ask(
+        self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Fallible<Result<Piece, Option<Told>>> {
+        let Self { slice, whole } = self;
+        let Some(trip) = Trip::for_slice(exchange, slice, whole) else {
+            return Err(cut(exchange, "no request can be made for a slice"));
+        };
+        let at = if whole { 0 } else { slice.start() };
+        Ok(ask(session, exchange, trip, at).await?.map(|open| Piece { slice, open }))
+    }
+}
+
+/// An answer to it.
+pub(super) struct Piece {
+    pub(super) slice: Slice,
+    pub(super) open: Open,
+}
 
 /// Where they come from. They are read from the front to the back.
 pub(super) enum Source {
@@ -27,34 +58,36 @@ pub(super) struct Sliced {
     /// The fields of the first one that was asked for: all others must be of the same version.
     version: HeaderMap,
     asked: SystemTime,
-    open: Option<Open>,
+    piece: Option<Piece>,
 }
 
 impl Sliced {
-    pub(super) fn new(open: Open, total: u64, asked: SystemTime) -> Self {
-        Self { size: open.slice.size(), total, version: open.head.headers.clone(), asked, open: Some(open) }
+    pub(super) fn new(piece: Piece, total: u64, asked: SystemTime) -> Self {
+        let (size, version) = (piece.slice.size(), piece.open.head.headers.clone());
+        Self { size, total, version, asked, piece: Some(piece) }
     }
 
     async fn read(&mut self, session: &mut Session, exchange: &mut Exchange, from: u64, to: u64) -> Fallible<Bytes> {
         let slice = Slice::of_byte(self.size, from);
-        let mut open = match self.open.take() {
-            Some(open) if open.slice == slice && open.at() <= from => open,
+        let mut open = match self.piece.take() {
+            Some(piece) if piece.slice == slice && piece.open.at() <= from => piece.open,
             other => {
-                other.into_iter().for_each(Open::leave);
+                other.into_iter().for_each(|piece| piece.open.leave());
                 self.next(session, exchange, slice).await?
             }
         };
         let end = slice.end(self.total).min(to);
-        let Some(piece) = open.read(session, exchange, from, end).await? else {
+        let Some(bytes) = open.read(session, exchange, from, end).await? else {
             return Err(cut(exchange, "a slice has ended before its end"));
         };
-        self.open = Some(open);
-        Ok(piece)
+        self.piece = Some(Piece { slice, open });
+        Ok(bytes)
     }
 
     async fn next(&mut self, session: &mut Session, exchange: &mut Exchange, slice: Slice) -> Fallible<Open> {
-        let mut open = match ask(session, exchange, Question { slice, whole: false }).await? {
-            Ok(open) => open,
+        let question = Question { slice, whole: false };
+        let mut open = match question.ask(session, exchange).await? {
+            Ok(piece) => piece.open,
             Err(told) => {
                 told.into_iter().for_each(|told| told.blame(exchange));
                 return Err(cut(exchange, "a slice could not be fetched"));
@@ -88,7 +121,7 @@ impl Sliced {
     }
 
     fn leave(self) {
-        self.open.into_iter().for_each(Open::leave);
+        self.piece.into_iter().for_each(|piece| piece.open.leave());
     }
 }
 

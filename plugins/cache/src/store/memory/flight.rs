@@ -5,7 +5,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -43,12 +42,7 @@ struct State {
     end: End,
     /// What of [`Flight::writing`] is this one's.
     noted: u64,
-    /// When there was last something new.
-    news: Option<Instant>,
 }
-
-/// How long it takes until a client is thought to take nothing.
-const QUIET: Duration = Duration::from_secs(1);
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -128,18 +122,9 @@ impl Flight {
     pub(super) fn append(&self, data: &[u8]) {
         let mut state = self.state.lock();
         state.pieces.append(data);
-        state.news = Some(Instant::now());
         self.note(&mut state);
         drop(state);
         self.more.send_replace(());
-    }
-
-    /// Whether nothing new comes because the client of the request that writes takes nothing: Pingora has an upstream wait
-    /// for a client of HTTP/2. Whoever asks now is better off asking the upstream.
-    pub(super) fn is_held_up(&self) -> bool {
-        let state = self.state.lock();
-        let is_quiet = state.news.is_some_and(|news| news.elapsed() > QUIET);
-        is_quiet && state.end == End::NotYet && state.pieces.own_is_busy()
     }
 
     /// From now on it passes. Whether it did not before.

@@ -82,7 +82,7 @@ impl Memory {
 
     /// The one that is being written, or a whole one.
     pub(crate) fn hit(&self, slot: &Slot, key: &[u8]) -> Option<Hit> {
-        if let Some(flight) = self.table.newest(slot, key).filter(|flight| !flight.is_held_up()) {
+        if let Some(flight) = self.table.newest(slot, key) {
             flight.visits.fetch_add(1, Ordering::Relaxed);
             if let Some(hit) = Hit::written(flight) {
                 return Some(hit);

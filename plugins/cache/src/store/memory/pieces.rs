@@ -107,7 +107,7 @@ impl Pieces {
 
     /// Another reader, if it can have it from the beginning.
     pub(super) fn reader(&mut self, own: bool) -> Option<usize> {
-        (!self.passes).then(|| self.readers.add(Place { at: 0, own, waits: false }))
+        (!self.passes).then(|| self.readers.add(Place { at: 0, own }))
     }
 
     pub(super) fn append(&mut self, data: &[u8]) {
@@ -187,7 +187,6 @@ impl Pieces {
             place.at = piece.end();
             piece.wanted = piece.wanted.saturating_sub(1);
         }
-        place.waits = parts.bytes == 0;
         if parts.bytes == 0 {
             return Taken::None;
         }
@@ -217,11 +216,6 @@ impl Pieces {
             Some(own) if own.at < first => Some(Behind::Own { held: self.held, had: own.at }),
             _ => Some(Behind::Others),
         }
-    }
-
-    /// Whether the client of the request that writes has not yet asked for more than it has had.
-    pub(super) fn own_is_busy(&self) -> bool {
-        self.readers.iter().any(|place| place.own && !place.waits)
     }
 
     /// Sends away those that are the furthest behind.
@@ -270,8 +264,6 @@ struct Place {
     /// So many bytes it has had.
     at: u64,
     own: bool,
-    /// It has asked for more than there was.
-    waits: bool,
 }
 
 impl Readers {

@@ -1,4 +1,4 @@
-//! What a request for a slice tells the one on whose behalf it goes.
+//! What such a request tells the one on whose behalf it goes.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -14,15 +14,15 @@ use crate::exchange::Exchange;
 use crate::forward::Tries;
 use crate::status::{Verdict, cause, verdict};
 
-/// One for each request for a slice. What it is told is there before the head is, and before the end.
+/// One for each. What it is told is there before the head is, and before the end.
 #[derive(Default)]
 pub(crate) struct Report(Mutex<Option<Told>>);
 
 /// What came of it.
-pub(super) struct Told {
-    pub(super) cache: CacheStatus,
-    pub(super) cached: Cached,
-    pub(super) answered_by: AnsweredBy,
+pub(in crate::cache) struct Told {
+    cache: CacheStatus,
+    cached: Cached,
+    answered_by: AnsweredBy,
     /// What plugins have noted of the upstream's answer: they will see the client's.
     extensions: Extensions,
     tries: Tries,
@@ -71,22 +71,22 @@ impl Told {
     }
 
     /// When the upstream was asked for it, or asked whether it is still good.
-    pub(super) fn asked(&self) -> SystemTime {
+    pub(in crate::cache) fn asked(&self) -> SystemTime {
         self.cached.asked.unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
-    /// Makes what is known of the first slice known of the client's request: it decides whether that was a hit.
-    pub(super) fn adopt(self, exchange: &mut Exchange) -> Option<Reply> {
+    /// Makes what is known of it known of the client's request: it decides whether that was a hit.
+    pub(in crate::cache) fn adopt(self, exchange: &mut Exchange) -> Option<Reply> {
         let facts = &mut exchange.request.facts;
         (facts.cache, facts.cached, facts.extensions) = (self.cache, self.cached, self.extensions);
         exchange.tries = self.tries;
-        exchange.cache.sliced = Some(self.answered_by);
+        exchange.cache.relayed = Some(self.answered_by);
         self.cause.into_iter().for_each(|cause| exchange.failed(cause));
         self.reply
     }
 
-    /// Of a later one only what went wrong is of interest.
-    pub(super) fn blame(self, exchange: &mut Exchange) {
+    /// Where only what went wrong is of interest.
+    pub(in crate::cache) fn blame(self, exchange: &mut Exchange) {
         self.cause.into_iter().for_each(|cause| exchange.failed(cause));
     }
 }
@@ -101,7 +101,7 @@ pub(crate) fn answered(exchange: &mut Exchange) {
 
 /// There is no answer, or no more of it: the client is told by the request that it is waiting for.
 pub(crate) fn failed(exchange: &mut Exchange, error: &Error) -> FailToProxy {
-    super::super::failed(exchange);
+    crate::cache::failed(exchange);
     let reply = exchange.pending.take().or_else(|| {
         exchange.failed(cause(error));
         match verdict(error) {

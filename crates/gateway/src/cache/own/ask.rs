@@ -1,15 +1,14 @@
-//! One slice, asked of the cache: by a request of the gateway's own, so that all there is to a cached answer holds for a
-//! slice, too: hits, collapsing, revalidation, what is sent stale.
+//! Such a request, and what comes back.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use http::HeaderMap;
 use pingora_core::protocols::http::HttpTask;
 use pingora_error::{Error, ErrorType};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
-use tidegate_core::cache::Slice;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender};
 
@@ -22,23 +21,14 @@ use crate::proxy::refuse;
 
 type Fallible<T> = Result<T, Box<Error>>;
 
-/// How long a slice may be silent where the request has no deadline. The request for it has deadlines of its own, which
-/// are shorter: this is for what they forget.
+/// How long it may take until there is a head where the client's request has no deadline. Its own request has deadlines
+/// of its own, which are shorter: this is for what they forget.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What is asked for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Question {
-    pub(super) slice: Slice,
-    /// All there is, in the place of the first slice: the upstream can't cut it.
-    pub(super) whole: bool,
-}
-
-/// An answer to it, of which the head is there.
-pub(super) struct Open {
-    pub(super) slice: Slice,
-    pub(super) head: ResponseHeader,
-    pub(super) told: Option<Told>,
+/// An answer, of which the head is there.
+pub(in crate::cache) struct Open {
+    pub(in crate::cache) head: ResponseHeader,
+    pub(in crate::cache) told: Option<Told>,
     report: Arc<Report>,
     tasks: Receiver<HttpTask>,
     /// Dropped, it means to the other side that its client has left.
@@ -48,14 +38,22 @@ pub(super) struct Open {
     rest: Bytes,
 }
 
-/// Asks. `Err` of the inner one: there is no answer.
-pub(super) async fn ask(
+/// What there is of a body.
+pub(in crate::cache) enum Next {
+    Piece(Bytes),
+    /// Nothing more, or what follows a body.
+    End(Option<Box<HeaderMap>>),
+}
+
+/// Sends one on this trip; its body begins at this place of the object. `Err` of the inner one: there is no answer.
+pub(in crate::cache) async fn ask(
     session: &mut Session,
     exchange: &mut Exchange,
-    question: Question,
+    trip: Trip,
+    at: u64,
 ) -> Fallible<Result<Open, Option<Told>>> {
     let report = Arc::new(Report::default());
-    let (mut tasks, client) = send(session, exchange, question, &report)?;
+    let (mut tasks, client) = send(session, exchange, trip.reporting(&report))?;
     let head = loop {
         match next(session, exchange, &mut tasks).await? {
             Some(HttpTask::Header(head, _)) if head.status.is_informational() => {}
@@ -67,22 +65,13 @@ pub(super) async fn ask(
     if told.as_ref().is_some_and(Told::is_refusal) {
         return Ok(Err(told));
     }
-    let Question { slice, whole } = question;
-    let at = if whole { 0 } else { slice.start() };
-    Ok(Ok(Open { slice, head, told, report, tasks, _client: client, at, rest: Bytes::new() }))
+    Ok(Ok(Open { head, told, report, tasks, _client: client, at, rest: Bytes::new() }))
 }
 
-fn send(
-    session: &mut Session,
-    exchange: &Exchange,
-    Question { slice, whole }: Question,
-    report: &Arc<Report>,
-) -> Fallible<(Receiver<HttpTask>, Sender<HttpTask>)> {
-    let trip = Trip::for_slice(exchange, slice, whole, report.clone());
-    let refresh = trip.map(|trip| Refresh::new(exchange, trip).until(exchange.deadline));
-    let made = refresh.and_then(|refresh| prepare(session, exchange, refresh));
-    let Some((request, answer)) = made else {
-        return Err(Error::explain(ErrorType::InternalError, "no request can be made for a slice"));
+fn send(session: &mut Session, exchange: &Exchange, trip: Trip) -> Fallible<(Receiver<HttpTask>, Sender<HttpTask>)> {
+    let refresh = Refresh::new(exchange, trip).until(exchange.deadline);
+    let Some((request, answer)) = prepare(session, exchange, refresh) else {
+        return Err(Error::explain(ErrorType::InternalError, "no request of the gateway's own can be made"));
     };
     tokio::spawn(request.run());
     Ok((answer.rx, answer.tx))
@@ -114,7 +103,7 @@ async fn next(
 impl Open {
     /// The next piece of what is between these two places in the object; `None`: the answer has ended. What is before
     /// `from` is skipped.
-    pub(super) async fn read(
+    pub(in crate::cache) async fn read(
         &mut self,
         session: &mut Session,
         exchange: &mut Exchange,
@@ -130,9 +119,20 @@ impl Open {
                 self.at += wanted as u64;
                 return Ok(Some(self.rest.split_to(wanted)));
             }
+            match self.next(session, exchange).await? {
+                Next::Piece(piece) => self.rest = piece,
+                Next::End(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// What comes next, of an answer that is taken as it is.
+    pub(in crate::cache) async fn next(&mut self, session: &mut Session, exchange: &mut Exchange) -> Fallible<Next> {
+        loop {
             match next(session, exchange, &mut self.tasks).await? {
-                Some(HttpTask::Body(Some(piece), _)) => self.rest = piece,
-                Some(HttpTask::Done | HttpTask::Trailer(_) | HttpTask::Body(None, true)) => return Ok(None),
+                Some(HttpTask::Body(Some(piece), _)) => return Ok(Next::Piece(piece)),
+                Some(HttpTask::Trailer(trailers)) => return Ok(Next::End(trailers)),
+                Some(HttpTask::Done | HttpTask::Body(None, true)) => return Ok(Next::End(None)),
                 Some(HttpTask::Header(..) | HttpTask::Body(None, false)) => {}
                 _ => return Err(self.broken(exchange)),
             }
@@ -140,18 +140,18 @@ impl Open {
     }
 
     /// Where the next byte is.
-    pub(super) fn at(&self) -> u64 {
+    pub(in crate::cache) fn at(&self) -> u64 {
         self.at
     }
 
     /// The answer has stopped before its end.
     fn broken(&self, exchange: &mut Exchange) -> Box<Error> {
         self.report.take().into_iter().for_each(|told| told.blame(exchange));
-        cut(exchange, "an answer to a request for a slice is not complete")
+        cut(exchange, "an answer to a request of the gateway's own is not complete")
     }
 
     /// Nothing more of it is wanted. What is on its way into the store gets there.
-    pub(super) fn leave(mut self) {
+    pub(in crate::cache) fn leave(mut self) {
         loop {
             match self.tasks.try_recv() {
                 Ok(_) => {}
@@ -164,7 +164,7 @@ impl Open {
 }
 
 /// What ends an answer that can't go on: the client sees that it isn't whole.
-pub(super) fn cut(exchange: &mut Exchange, why: &'static str) -> Box<Error> {
+pub(in crate::cache) fn cut(exchange: &mut Exchange, why: &'static str) -> Box<Error> {
     exchange.failed(why);
     Error::explain(ErrorType::InternalError, why)
 }
