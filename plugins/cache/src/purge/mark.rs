@@ -145,6 +145,10 @@ impl fmt::Display for Mark {
             Target::Url(_) => "url",
             Target::Tag(_) => "tag",
         };
-        write!(f, "{}{kind} {}", if self.soft { "soft " } else { "" }, self.target.text())
+        let (soft, text) = (if self.soft { "soft " } else { "" }, self.target.text());
+        match text.is_empty() {
+            true => write!(f, "{soft}{kind}"),
+            false => write!(f, "{soft}{kind} {text}"),
+        }
     }
 }

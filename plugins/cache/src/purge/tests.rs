@@ -386,3 +386,11 @@ fn too_many_prefixes_of_an_address_purge_all_of_that_address() {
     }
     assert_eq!(verdict(&marks, &key("https", "[::1]", "8443", "/1000/a", ""), at(9)), Verdict::Gone);
 }
+
+#[test]
+fn the_log_says_what_a_purge_was_for() {
+    let told = |target, soft| Mark { target, soft }.to_string();
+    assert_eq!(told(Target::All, false), "all");
+    assert_eq!(told(Target::All, true), "soft all");
+    assert_eq!(told(Target::Tag("sale".into()), false), "tag sale");
+}

@@ -55,7 +55,7 @@ pub(in crate::cache) async fn ask(
     let report = Arc::new(Report::default());
     let (mut tasks, client) = send(session, exchange, trip.reporting(&report))?;
     let head = loop {
-        match next(session, exchange, &mut tasks).await? {
+        match next(session, exchange, &mut tasks, PATIENCE).await? {
             Some(HttpTask::Header(head, _)) if head.status.is_informational() => {}
             Some(HttpTask::Header(head, _)) => break *head,
             _ => return Ok(Err(report.take())),
@@ -77,18 +77,20 @@ fn send(session: &mut Session, exchange: &Exchange, trip: Trip) -> Fallible<(Rec
     Ok((answer.rx, answer.tx))
 }
 
-/// What comes next, as long as there is somebody to wait for and time left; `None`: the end.
+/// What comes next, as long as there is somebody to wait for and time left; `None`: the end. `patience`: how long it may
+/// take where the request has no deadline.
 async fn next(
     session: &mut Session,
     exchange: &mut Exchange,
     tasks: &mut Receiver<HttpTask>,
+    patience: Duration,
 ) -> Fallible<Option<HttpTask>> {
     match tasks.try_recv() {
         Ok(task) => return Ok(Some(task)),
         Err(TryRecvError::Disconnected) => return Ok(None),
         Err(TryRecvError::Empty) => {}
     }
-    let within = exchange.time_left().unwrap_or(PATIENCE);
+    let within = exchange.time_left().unwrap_or(patience);
     let waited = tokio::select! {
         biased;
         task = tokio::time::timeout(within, tasks.recv()) => task,
@@ -129,7 +131,8 @@ impl Open {
     /// What comes next, of an answer that is taken as it is.
     pub(in crate::cache) async fn next(&mut self, session: &mut Session, exchange: &mut Exchange) -> Fallible<Next> {
         loop {
-            match next(session, exchange, &mut self.tasks).await? {
+            // A body may be silent for as long as its own request lets it: streams of events are.
+            match next(session, exchange, &mut self.tasks, Duration::MAX).await? {
                 Some(HttpTask::Body(Some(piece), _)) => return Ok(Next::Piece(piece)),
                 Some(HttpTask::Trailer(trailers)) => return Ok(Next::End(trailers)),
                 Some(HttpTask::Done | HttpTask::Body(None, true)) => return Ok(Next::End(None)),
