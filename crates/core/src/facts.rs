@@ -28,6 +28,9 @@ pub struct Facts {
     pub limit: Option<LimitOutcome>,
     /// Facts of third parties, by type.
     pub extensions: Extensions,
+    /// The same, of the client's request alone: what ends or is paid when that is over. A request of the gateway's own that
+    /// the client waits for shares them, one that renews a stored answer behind its back has none.
+    pub of_client: Extensions,
 }
 
 impl Facts {
@@ -42,6 +45,7 @@ impl Facts {
             cached: Cached::default(),
             limit: None,
             extensions: Extensions::new(),
+            of_client: Extensions::new(),
         }
     }
 }

@@ -89,8 +89,7 @@ pub(crate) fn renew(shared: &Shared, session: &Session, refresh: Refresh) -> Exc
     exchange.cache = refresh.trip;
     exchange.deadline = refresh.deadline.or_else(|| deadline(exchange.route().limits.request));
     if exchange.cache.reports() {
-        // The client's own is counted.
-        exchange.in_flight = None;
+        exchange.in_flight = refresh.in_flight;
     }
     exchange
 }
@@ -182,7 +181,10 @@ fn too_many_fields(session: &Session, exchange: &Exchange) -> Option<Reply> {
         return None;
     }
     let rule = exchange.generation.listener(&exchange.connection().listener)?;
-    (session.req_header().headers.len() > rule.max_fields).then(|| {
+    // Where the authority is no field, it becomes one on the way to an upstream.
+    let headers = &session.req_header().headers;
+    let fields = headers.len() + usize::from(!headers.contains_key(header::HOST));
+    (fields > rule.max_fields).then(|| {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         Reply::problem(status, "too_many_headers", "the request has too many header fields")
     })

@@ -57,16 +57,32 @@ pub(crate) struct Exchange {
 }
 
 /// Counts a request as long as it lives: also one whose task was dropped half-way.
-pub(crate) struct InFlight(IntGauge);
+pub(crate) enum InFlight {
+    Alone(Counted),
+    /// With those of the gateway's own on its behalf.
+    Together(Arc<Counted>),
+}
+
+/// One in the gauge.
+pub(crate) struct Counted(IntGauge);
 
 impl InFlight {
     pub(crate) fn new(gauge: &IntGauge) -> Self {
         gauge.inc();
-        Self(gauge.clone())
+        Self::Alone(Counted(gauge.clone()))
+    }
+
+    /// The two count as one, until both are over.
+    pub(crate) fn share(self) -> (Self, Self) {
+        let counted = match self {
+            Self::Alone(counted) => Arc::new(counted),
+            Self::Together(counted) => counted,
+        };
+        (Self::Together(counted.clone()), Self::Together(counted))
     }
 }
 
-impl Drop for InFlight {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -9,15 +9,9 @@ use crate::key::Key;
 use crate::rule::Rule;
 use crate::store::{Settlement, Store};
 
-/// All that a request has open; among its extensions.
+/// All that a client's request has open. What is in flight is so until the last request that goes on its behalf is over.
+#[derive(Clone)]
 struct Later(Arc<SmallVec<[Owed; 1]>>);
-
-/// A copy is for a request of the gateway's own, which renews a stored answer: it owes nothing.
-impl Clone for Later {
-    fn clone(&self) -> Self {
-        Self(Arc::default())
-    }
-}
 
 /// One limit whose cost is known later, or that counts what is in flight.
 pub(crate) struct Owed {
@@ -49,13 +43,13 @@ pub(crate) fn note(cx: &mut Cx<'_>, owed: SmallVec<[Owed; 1]>) {
         return;
     }
     // Two phases may both have something.
-    let before = cx.extensions_mut().remove::<Later>();
+    let before = cx.facts_mut().of_client.remove::<Later>();
     let before = before.into_iter().flat_map(|later| Arc::into_inner(later.0)).flatten();
     let owed = before.chain(owed).collect();
-    cx.extensions_mut().insert(Later(Arc::new(owed)));
+    cx.facts_mut().of_client.insert(Later(Arc::new(owed)));
 }
 
 /// What the request has open.
 pub(crate) fn all<'a>(cx: &'a Cx<'_>) -> impl Iterator<Item = &'a Owed> {
-    cx.extensions().get::<Later>().into_iter().flat_map(|later| later.0.iter())
+    cx.facts().of_client.get::<Later>().into_iter().flat_map(|later| later.0.iter())
 }

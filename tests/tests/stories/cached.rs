@@ -1,7 +1,9 @@
 //! What a cache has stored is given to nobody whom the rest of the gateway would not have let through.
 
 use http::Method;
-use tidegate_testkit::{Answer, Http, Script, TestGateway, Upstream, gate, manual_clock, upstream, wait_until_async};
+use tidegate_testkit::{
+    Answer, Client, Http, Incoming, Script, TestGateway, Upstream, call, gate, manual_clock, upstream, wait_until_async,
+};
 
 use crate::tidegate;
 
@@ -54,6 +56,65 @@ async fn nobody_gets_a_stored_answer_of_a_route_that_wants_to_know_who_asks() {
         // Stale as well.
         clock.advance(std::time::Duration::from_secs(90));
         ask(&gateway, Http::One, &[]).await.expect(401);
+    }
+}
+
+/// What a client may have at the same time it has until its answers are over, whoever fetches them.
+#[tokio::test]
+async fn a_limit_on_what_is_in_flight_holds_while_a_body_is_fetched_into_the_cache() {
+    for http in Http::BOTH {
+        for slices in ["", "slice: 64KiB"] {
+            let (app, gate) = (upstream().reply("*", "x").start().await, gate());
+            let script = Script::generated(100_000).header("Cache-Control", "max-age=60").wait_after(50_000, &gate);
+            app.set("*", script);
+            let limit = "ratelimit: { limits: [{ algorithm: concurrency, limit: 1, per: route }] }";
+            let policy = format!("cache: {{ {slices} }}, {limit}");
+            let gateway = tidegate().start(&config(&app, &policy)).await;
+            let (mut one, mut two) = (gateway.connect().await, gateway.connect_h2().await);
+            let head = call(Method::GET, "/a");
+            let mut two = match http {
+                Http::One => {
+                    one.begin(&head).await;
+                    assert_eq!(one.head().await.status, 200);
+                    None
+                }
+                Http::Two => {
+                    let head = two.ask(&head).await.head().await;
+                    assert_eq!(head.status, 200);
+                    Some(head)
+                }
+            };
+            ask(&gateway, http, &[("x-other", "1")]).await.expect(429);
+            gate.open();
+            while one_more(&mut one, two.as_mut()).await {}
+            wait_until_async("the next one to be let in", async || ask(&gateway, http, &[]).await.status == 200).await;
+        }
+    }
+}
+
+/// Whether there is more of an answer that comes by one of these.
+async fn one_more(one: &mut Client, two: Option<&mut Incoming>) -> bool {
+    match two {
+        Some(two) => two.piece().await.is_some(),
+        None => one.piece().await.is_some(),
+    }
+}
+
+#[tokio::test]
+async fn what_an_answer_costs_is_charged_by_both_versions_of_http() {
+    for http in Http::BOTH {
+        let (app, clock) = (upstream().reply("*", "x").start().await, manual_clock());
+        app.set("*", Script::reply("x").header("X-Cost", "7").header("Cache-Control", "max-age=60"));
+        let limit =
+            "{ rate: 10/h, algorithm: fixed_window, per: route, cost: { response_header: X-Cost, at_most: 100 } }";
+        let policy = format!("cache: {{}}, ratelimit: {{ limits: [{limit}] }}");
+        let gateway = tidegate().clock(&clock).start(&config(&app, &policy)).await;
+        let send = async |path: &str| gateway.request(Method::GET, path).by(http).send().await;
+        let first = send("/a").await.expect(200);
+        assert!(!first.headers.has("x-cost"), "{http:?}");
+        send("/b").await.expect(200);
+        send("/c").await.expect(429);
+        assert_eq!(app.requests().len(), 2, "{http:?}");
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) use self::conditional::{not_modified, range};
 pub(crate) use self::enable::{enable, key, only_stored};
 pub(crate) use self::hit::{judge, may_be_stale};
 use self::own::Report;
-pub(crate) use self::own::{answered as own_answered, ended as own_ended, failed as own_failed};
+pub(crate) use self::own::{answered as own_answered, ended as own_ended, failed as own_failed, trying};
 pub(crate) use self::refresh::{Refresh, take as take_refresh};
 pub(crate) use self::result::{failed, settle, unsent};
 pub(crate) use self::send::at_once;

@@ -7,14 +7,14 @@ use std::time::Instant;
 
 use http::{HeaderValue, Method, Version, header};
 use pingora_core::protocols::http::subrequest::server::SubrequestHandle;
-use pingora_proxy::subrequest::Ctx;
+use pingora_proxy::subrequest::{BodyMode, Ctx};
 use pingora_proxy::{PreparedSubrequest, Session};
 use tidegate_core::erased::head_of;
 use tidegate_core::facts::{CacheStatus, Facts};
 use tidegate_core::{Params, RouteId, Scheme};
 
 use super::Trip;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, InFlight};
 use crate::generation::Generation;
 
 /// What such a request takes over from the one on whose behalf it goes. The chain has let that one through: it is not
@@ -30,6 +30,8 @@ pub(crate) struct Refresh {
     pub(crate) trip: Trip,
     /// Until when there must be an answer; `None`: as long as any request of the route may take.
     pub(crate) deadline: Option<Instant>,
+    /// The client's, if it waits.
+    pub(crate) in_flight: Option<InFlight>,
 }
 
 impl Refresh {
@@ -51,12 +53,17 @@ impl Refresh {
             trusted: exchange.trusted,
             trip,
             deadline: None,
+            in_flight: None,
         }
     }
 
-    /// The same with the deadline of the request that waits for it.
-    pub(super) fn until(self, deadline: Option<Instant>) -> Self {
-        Self { deadline, ..self }
+    /// One that a client waits for: it ends when that one's time is up, and is a part of it for whoever counts.
+    pub(super) fn awaited(exchange: &mut Exchange, trip: Trip) -> Self {
+        let (kept, lent) = exchange.in_flight.take().map(InFlight::share).unzip();
+        exchange.in_flight = kept;
+        let mut refresh = Self::new(exchange, trip);
+        refresh.facts.of_client = exchange.request.facts.of_client.clone();
+        Self { deadline: exchange.deadline, in_flight: lent, ..refresh }
     }
 }
 
@@ -85,7 +92,8 @@ pub(super) fn prepare(
             session.req_header_mut().insert_header(header::HOST, authority).ok()?;
         }
     }
-    let cx = Ctx::builder().user_ctx(Box::new(Some(refresh))).build();
+    // It has no body, and nor had the client's. Of one that is said to have none Pingora takes `Content-Type` away, too.
+    let cx = Ctx::builder().user_ctx(Box::new(Some(refresh))).body_mode(BodyMode::ExpectBody).build();
     let spawner = session.subrequest_spawner.as_ref();
     let made = spawner.map(|spawner| spawner.create_subrequest(session.as_ref(), cx));
     if version > Version::HTTP_11 {

@@ -10,7 +10,6 @@ use pingora_proxy::Session;
 use super::key;
 use super::own::{Next, Open, ask, unanswered};
 use crate::exchange::Exchange;
-use crate::forward::hedge::OF_CONNECTIONS;
 use crate::forward::{response, response_body};
 use crate::respond::bodiless;
 
@@ -39,8 +38,6 @@ pub(super) async fn serve(session: &mut Session, exchange: &mut Exchange) -> Fal
 async fn send(session: &mut Session, exchange: &mut Exchange, mut open: Open) -> Fallible<()> {
     open.told.take().into_iter().for_each(|told| drop(told.adopt(exchange)));
     let mut head = open.head.clone();
-    // Framed anew, and by another connection.
-    OF_CONNECTIONS.iter().for_each(|name| drop(head.remove_header(name)));
     let nothing = session.req_header().method == Method::HEAD || bodiless(head.status);
     response(session, exchange, &mut head).await?;
     session.write_response_header(Box::new(head), nothing).await.map_err(Error::into_down)?;

@@ -17,6 +17,7 @@ use tidegate_upstream::{Admitted, NoTarget, Overloaded, Pick, Picked, Pool};
 use super::Fallible;
 use super::affinity::{hash_of, sticky_value};
 use crate::admit::announced;
+use crate::cache;
 use crate::exchange::Exchange;
 use crate::generation::Service;
 use crate::proxy::{refuse, shorten};
@@ -38,6 +39,7 @@ pub(crate) async fn choose(session: &mut Session, exchange: &mut Exchange) -> Fa
         false => picked.peer(),
     };
     exchange.tries.begin(picked);
+    cache::trying(exchange);
     exchange.body.begin_try();
     if !session.as_mut().is_body_empty() {
         exchange.tries.sending();

@@ -125,12 +125,54 @@ async fn what_breaks_off_is_cut_and_not_stored() {
 }
 
 #[tokio::test]
-async fn what_takes_too_long_is_a_504() {
+async fn the_upstream_sees_the_same_request() {
+    let stage = stage("{}", Script::reply("x").header("Cache-Control", "max-age=60")).await;
+    for http in Http::BOTH {
+        let request = stage.gateway.request(Method::GET, &format!("/{http:?}?a=1")).host("a.example").by(http);
+        let request = request.header("content-type", "application/vnd.x.v2+json").header("content-encoding", "br");
+        let request =
+            request.header("accept", "a/b").header("cookie", "a=1; b=2").header("x-a", "1").header("x-a", "2");
+        request.header("range", "bytes=0-0").send().await.expect(206);
+    }
+    let mut seen = stage.app.requests().into_iter().map(|request| {
+        let fields = request.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
+        let mut fields: Vec<_> = fields.filter(|(name, _)| name != "x-request-id").collect();
+        fields.sort();
+        (request.method, fields)
+    });
+    assert_eq!(seen.next(), seen.next());
+}
+
+#[tokio::test]
+async fn what_takes_too_long_is_a_504_and_the_log_says_where_it_was() {
     let app = upstream().route("/*", Script::stall()).start().await;
     let yaml =
         config(&app.target(), "{}").replace("upstream: app\n", "upstream: app\n      timeouts: { request: 300ms }\n");
     let gateway = builder(&manual_clock()).start(&yaml).await;
-    gateway.request(Method::GET, "/a").host("a.example").h2().send().await.expect(504);
+    for http in Http::BOTH {
+        let answer = gateway.request(Method::GET, "/a").host("a.example").by(http).send().await.expect(504);
+        assert_eq!(answer.json()["code"], "upstream_timeout");
+    }
+    let mut told = gateway.access_log(2).await.into_iter().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+        ["upstream", "target", "tries", "code", "error", "answered_by"].map(|key| line[key].clone())
+    });
+    let (one, two) = (told.next().expect("a line"), told.next());
+    assert_eq!((&one[0], &one[1], &one[2]), (&"app".into(), &app.target().into(), &1.into()));
+    assert_eq!(two, Some(one));
+}
+
+/// A client that leaves before there is an answer is a 499, and the log says where its request was.
+#[tokio::test]
+async fn a_client_that_leaves_before_the_head_is_told_of_with_the_target() {
+    let stage = stage("{}", Script::stall()).await;
+    let mut client = stage.gateway.connect_h2().await;
+    let mut stream = client.ask(&call(Method::GET, "/a").host("a.example")).await;
+    stage.app.wait_for(1).await;
+    stream.cancel();
+    let line = stage.gateway.access_log(1).await.remove(0);
+    let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+    assert_eq!((&line["status"], &line["target"]), (&499.into(), &stage.app.target().into()), "{line}");
 }
 
 /// Trailers follow what is not stored; what is stored has none (RFC 9110 section 6.5.1).

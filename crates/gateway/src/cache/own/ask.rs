@@ -21,9 +21,8 @@ use crate::proxy::refuse;
 
 type Fallible<T> = Result<T, Box<Error>>;
 
-/// How long it may take until there is a head where the client's request has no deadline. Its own request has deadlines
-/// of its own, which are shorter: this is for what they forget.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// How much longer than its own request a client waits for a head: that one knows what has taken so long.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// An answer, of which the head is there.
 pub(in crate::cache) struct Open {
@@ -55,21 +54,32 @@ pub(in crate::cache) async fn ask(
     let report = Arc::new(Report::default());
     let (mut tasks, client) = send(session, exchange, trip.reporting(&report))?;
     let head = loop {
-        match next(session, exchange, &mut tasks, PATIENCE).await? {
-            Some(HttpTask::Header(head, _)) if head.status.is_informational() => {}
-            Some(HttpTask::Header(head, _)) => break *head,
-            _ => return Ok(Err(report.take())),
+        match next(session, exchange, &mut tasks, GRACE).await {
+            Ok(Some(HttpTask::Header(head, _))) if head.status.is_informational() => {}
+            Ok(Some(HttpTask::Header(head, _))) => break Some(*head),
+            Ok(_) => break None,
+            Err(error) => {
+                report.tries().into_iter().for_each(|tries| exchange.tries = tries);
+                return Err(error);
+            }
         }
     };
     let told = report.take();
-    if told.as_ref().is_some_and(Told::is_refusal) {
-        return Ok(Err(told));
-    }
-    Ok(Ok(Open { head, told, report, tasks, _client: client, at, rest: Bytes::new() }))
+    Ok(match (head, told) {
+        (Some(head), Some(told)) if !told.is_refusal() => {
+            Ok(Open { head, told: Some(told), report, tasks, _client: client, at, rest: Bytes::new() })
+        }
+        // A head that nothing was told of is Pingora's, which could make nothing of the request.
+        (_, told) => Err(told),
+    })
 }
 
-fn send(session: &mut Session, exchange: &Exchange, trip: Trip) -> Fallible<(Receiver<HttpTask>, Sender<HttpTask>)> {
-    let refresh = Refresh::new(exchange, trip).until(exchange.deadline);
+fn send(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    trip: Trip,
+) -> Fallible<(Receiver<HttpTask>, Sender<HttpTask>)> {
+    let refresh = Refresh::awaited(exchange, trip);
     let Some((request, answer)) = prepare(session, exchange, refresh) else {
         return Err(Error::explain(ErrorType::InternalError, "no request of the gateway's own can be made"));
     };
@@ -77,20 +87,20 @@ fn send(session: &mut Session, exchange: &Exchange, trip: Trip) -> Fallible<(Rec
     Ok((answer.rx, answer.tx))
 }
 
-/// What comes next, as long as there is somebody to wait for and time left; `None`: the end. `patience`: how long it may
-/// take where the request has no deadline.
+/// What comes next, as long as there is somebody to wait for and time left, and a little more; `None`: the end. A request
+/// of the gateway's own without a deadline ends by those of the upstream.
 async fn next(
     session: &mut Session,
     exchange: &mut Exchange,
     tasks: &mut Receiver<HttpTask>,
-    patience: Duration,
+    more: Duration,
 ) -> Fallible<Option<HttpTask>> {
     match tasks.try_recv() {
         Ok(task) => return Ok(Some(task)),
         Err(TryRecvError::Disconnected) => return Ok(None),
         Err(TryRecvError::Empty) => {}
     }
-    let within = exchange.time_left().unwrap_or(patience);
+    let within = exchange.time_left().map_or(Duration::MAX, |left| left + more);
     let waited = tokio::select! {
         biased;
         task = tokio::time::timeout(within, tasks.recv()) => task,
@@ -131,8 +141,7 @@ impl Open {
     /// What comes next, of an answer that is taken as it is.
     pub(in crate::cache) async fn next(&mut self, session: &mut Session, exchange: &mut Exchange) -> Fallible<Next> {
         loop {
-            // A body may be silent for as long as its own request lets it: streams of events are.
-            match next(session, exchange, &mut self.tasks, Duration::MAX).await? {
+            match next(session, exchange, &mut self.tasks, Duration::ZERO).await? {
                 Some(HttpTask::Body(Some(piece), _)) => return Ok(Next::Piece(piece)),
                 Some(HttpTask::Trailer(trailers)) => return Ok(Next::End(trailers)),
                 Some(HttpTask::Done | HttpTask::Body(None, true)) => return Ok(Next::End(None)),

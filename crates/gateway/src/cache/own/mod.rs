@@ -10,7 +10,7 @@ use tidegate_core::{Reply, StatusCode};
 
 pub(super) use self::ask::{Next, Open, ask, cut};
 pub(super) use self::report::Told;
-pub(crate) use self::report::{Report, answered, ended, failed};
+pub(crate) use self::report::{Report, answered, ended, failed, trying};
 use crate::exchange::Exchange;
 use crate::respond::respond;
 
@@ -20,8 +20,9 @@ pub(super) async fn unanswered(
     exchange: &mut Exchange,
     told: Option<Told>,
 ) -> Result<(), Box<Error>> {
-    let reply = told
-        .and_then(|told| told.adopt(exchange))
-        .unwrap_or_else(|| Reply::problem(StatusCode::BAD_GATEWAY, "upstream_failed", "the upstream did not answer"));
+    let reply = told.and_then(|told| told.adopt(exchange)).unwrap_or_else(|| {
+        exchange.failed("a request of the gateway's own has come to nothing");
+        Reply::problem(StatusCode::BAD_GATEWAY, "upstream_failed", "the upstream did not answer")
+    });
     respond(session, exchange, reply).await
 }

@@ -16,7 +16,11 @@ use crate::status::{Verdict, cause, verdict};
 
 /// One for each. What it is told is there before the head is, and before the end.
 #[derive(Default)]
-pub(crate) struct Report(Mutex<Option<Told>>);
+pub(crate) struct Report {
+    told: Mutex<Option<Told>>,
+    /// Where it has been by now, for the log of a client that stops waiting.
+    tries: Mutex<Option<Tries>>,
+}
 
 /// What came of it.
 pub(in crate::cache) struct Told {
@@ -44,12 +48,12 @@ impl Report {
             cause: exchange.cause.clone(),
             reply,
         };
-        *self.0.lock() = Some(told);
+        *self.told.lock() = Some(told);
     }
 
     /// It has stopped, perhaps after what it was told of before.
     fn stopped(&self, exchange: &Exchange) {
-        let mut told = self.0.lock();
+        let mut told = self.told.lock();
         match &mut *told {
             Some(told) => told.cause.clone_from(&exchange.cause),
             None => {
@@ -60,7 +64,11 @@ impl Report {
     }
 
     pub(super) fn take(&self) -> Option<Told> {
-        self.0.lock().take()
+        self.told.lock().take()
+    }
+
+    pub(super) fn tries(&self) -> Option<Tries> {
+        self.tries.lock().take()
     }
 }
 
@@ -78,7 +86,10 @@ impl Told {
     /// Makes what is known of it known of the client's request: it decides whether that was a hit.
     pub(in crate::cache) fn adopt(self, exchange: &mut Exchange) -> Option<Reply> {
         let facts = &mut exchange.request.facts;
-        (facts.cache, facts.cached, facts.extensions) = (self.cache, self.cached, self.extensions);
+        (facts.cache, facts.cached) = (self.cache, self.cached);
+        if self.reply.is_none() {
+            facts.extensions = self.extensions;
+        }
         exchange.tries = self.tries;
         exchange.cache.relayed = Some(self.answered_by);
         self.cause.into_iter().for_each(|cause| exchange.failed(cause));
@@ -88,6 +99,13 @@ impl Told {
     /// Where only what went wrong is of interest.
     pub(in crate::cache) fn blame(self, exchange: &mut Exchange) {
         self.cause.into_iter().for_each(|cause| exchange.failed(cause));
+    }
+}
+
+/// Another try begins.
+pub(crate) fn trying(exchange: &Exchange) {
+    if let Some(report) = &exchange.cache.report {
+        *report.tries.lock() = Some(exchange.tries.told());
     }
 }
 
@@ -101,6 +119,8 @@ pub(crate) fn answered(exchange: &mut Exchange) {
 
 /// There is no answer, or no more of it: the client is told by the request that it is waiting for.
 pub(crate) fn failed(exchange: &mut Exchange, error: &Error) -> FailToProxy {
+    // Its head may have been there, though the client has not had it.
+    exchange.response_seen = false;
     crate::cache::failed(exchange);
     let reply = exchange.pending.take().or_else(|| {
         exchange.failed(cause(error));
