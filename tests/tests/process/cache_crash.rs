@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use tempfile::TempDir;
-use tidegate_testkit::{
-    Answer, Call, Client, Script, Signal, Upstream, UpstreamBuilder, call, pattern, upstream, wait_until,
-};
+use tidegate_testkit::{Answer, Call, Client, Script, Signal, Upstream, UpstreamBuilder, call, pattern, upstream};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -19,6 +17,8 @@ const ROUNDS: u64 = 100;
 /// On a slow machine there are fewer.
 const MOST: Duration = Duration::from_secs(50);
 const FEWEST: u64 = 10;
+/// How long a round looks for a file that is being written: each is there for a moment only.
+const LOOKING: Duration = Duration::from_secs(10);
 /// How many different answers there are.
 const PATHS: u64 = 16;
 
@@ -81,8 +81,16 @@ async fn ask(mut client: Client, first: u64, killed: Arc<AtomicBool>) {
     }
 }
 
-/// Starts the program, looks at what the last one left, and kills it when everybody is at it. How much of that was there.
-async fn round(number: u64, folder: &TempDir, upstream: &Upstream) -> u64 {
+/// What a round has seen.
+struct Seen {
+    /// How much of what the last program left was there.
+    hits: u64,
+    /// Whether something was being written just before the end.
+    writing: bool,
+}
+
+/// Starts the program, looks at what the last one left, and kills it when everybody is at it.
+async fn round(number: u64, folder: &TempDir, upstream: &Upstream) -> Seen {
     let path = folder.path().join(if number.is_multiple_of(2) { "sealed" } else { "plain" });
     let mut gateway = Tidegate::start(&yaml(&path, upstream, number.is_multiple_of(2))).await;
     let hits = AtomicU64::new(0);
@@ -99,7 +107,12 @@ async fn round(number: u64, folder: &TempDir, upstream: &Upstream) -> u64 {
     }
     let temporary = path.join("tmp");
     let is_written = || std::fs::read_dir(&temporary).is_ok_and(|mut files| files.next().is_some());
-    wait_until("something to be written", is_written).await;
+    let looked = Instant::now();
+    let mut writing = is_written();
+    while !writing && looked.elapsed() < LOOKING {
+        sleep(Duration::from_millis(1)).await;
+        writing = is_written();
+    }
     sleep(Duration::from_micros(number * 7919 % 20_000)).await;
     killed.store(true, Ordering::Relaxed);
     gateway.program.signal(Signal::Kill);
@@ -107,7 +120,7 @@ async fn round(number: u64, folder: &TempDir, upstream: &Upstream) -> u64 {
     while let Some(ended) = busy.join_next().await {
         ended.expect("nobody got anything else");
     }
-    hits.into_inner()
+    Seen { hits: hits.into_inner(), writing }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,14 +130,17 @@ async fn no_answer_is_wrong_after_the_program_was_killed_while_it_wrote_to_the_d
     // Not with the time that it takes to build the program.
     crate::tidegate_program();
     let begun = Instant::now();
-    let mut hits = 0;
+    let (mut hits, mut writing) = (0, 0);
     for number in 0..ROUNDS {
         if number >= FEWEST && begun.elapsed() > MOST {
             eprintln!("{number} rounds: this machine is slow");
             break;
         }
-        hits += round(number, &folder, &upstream).await;
+        let seen = round(number, &folder, &upstream).await;
+        hits += seen.hits;
+        writing += u64::from(seen.writing);
     }
     // It is not that nothing was there.
     assert!(hits > FEWEST, "only {hits} answers were found again");
+    assert!(writing >= FEWEST / 2, "only {writing} times something was being written");
 }

@@ -153,7 +153,8 @@ async fn answers_on_the_way_out_say_that_the_connection_ends() {
 
 #[tokio::test]
 async fn a_websocket_is_let_finish() {
-    let app = upstream().route("/ws", Script::upgrade()).start().await;
+    // Long enough for Pingora to look for the end of the request's body first (see `Script::upgrade`).
+    let app = upstream().route("/ws", Script::upgrade().delay(Duration::from_secs(1))).start().await;
     let mut tidegate = Tidegate::start(&draining(&app, "timeout: 60s")).await;
     let mut socket: Client = tidegate.connect().await;
     socket.begin(&call(Method::GET, "/ws").header("Connection", "Upgrade").header("Upgrade", "websocket")).await;

@@ -46,7 +46,9 @@ async fn serving(targets: &str, upstream: &str) -> Tidegate {
     .await
 }
 
-const HEALTH: &str = "health: { path: /, interval: 20ms, timeout: 300ms, healthy: 2, unhealthy: 2 }";
+/// A server that was killed refuses at once; the time of a check is for one that only waits for its turn on a busy
+/// machine.
+const HEALTH: &str = "health: { path: /, interval: 20ms, timeout: 5s, healthy: 2, unhealthy: 2 }";
 
 impl Tidegate {
     async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {

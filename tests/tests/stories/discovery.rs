@@ -38,7 +38,7 @@ async fn a_name_that_moves_takes_requests_with_it_within_its_ttl_and_none_fails(
     let names = name_server().await;
     names.addresses("app.test", [address(&old)], 1);
     let target = format!("app.test:{}", old.addr().port());
-    let resolve = format!("resolve: {{ nameserver: \"{}\", min: 10ms }}", names.addr());
+    let resolve = format!("resolve: {{ nameserver: \"{}\", min: 10ms, timeout: 20s }}", names.addr());
     let gateway = tidegate().start(&yaml(&format!("targets: [\"{target}\"], {resolve}"))).await;
     let load = load(gateway.addr(), "/", CLIENTS);
     assert_eq!(load.next(50).await.keys().collect::<Vec<_>>(), ["old"]);
@@ -47,7 +47,7 @@ async fn a_name_that_moves_takes_requests_with_it_within_its_ttl_and_none_fails(
     let moved = std::time::Instant::now();
     wait_until("the new server to have a request", || !new.requests().is_empty()).await;
     // Its TTL, and what a busy machine needs.
-    assert!(moved.elapsed() < std::time::Duration::from_secs(6), "{:?}", moved.elapsed());
+    assert!(moved.elapsed() < std::time::Duration::from_secs(15), "{:?}", moved.elapsed());
     assert_eq!(load.next(100).await.keys().collect::<Vec<_>>(), ["new"]);
 
     // Gone from the name server, not from the world.
@@ -64,12 +64,16 @@ async fn a_thousand_requests_are_one_question_to_the_name_server() {
     let names = name_server().await;
     names.addresses("app.test", [address(&app)], 300);
     let target = format!("app.test:{}", app.addr().port());
-    let resolve = format!("resolve: {{ nameserver: \"{}\", addresses: ipv4 }}", names.addr());
+    let resolve = format!("resolve: {{ nameserver: \"{}\", addresses: ipv4, timeout: 20s }}", names.addr());
     let gateway = tidegate().start(&yaml(&format!("targets: [\"{target}\"], {resolve}"))).await;
     let load = load(gateway.addr(), "/", CLIENTS);
+    load.next(50).await;
+    // One that has no answer within 333 ms is repeated, up to twice; later ones would be another question.
+    let asked = names.questions("app.test");
+    assert!((1..=3).contains(&asked), "{asked} questions");
     load.next(1_000).await;
     load.finish().await;
-    assert_eq!(names.questions("app.test"), 1);
+    assert_eq!(names.questions("app.test"), asked);
 }
 
 /// Writes the file as those who write such files do: a new one, renamed over the old one.

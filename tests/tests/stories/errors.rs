@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Method;
-use tidegate_testkit::{Answer, Http, Script, TestGateway, call, refusing, upstream, wait_until};
+use tidegate_testkit::{Answer, Http, Script, TestGateway, Upstream, call, refusing, upstream, wait_until};
 
 use crate::{all_to, all_to_with, route_to, tidegate};
 
@@ -22,6 +22,17 @@ fn is_problem(answer: &Answer, status: u16, code: &str) {
     for secret in ["127.0.0.1", "secret-upstream-text", "pingora", "Pingora"] {
         assert!(!all.contains(secret), "{secret} shows in {all}");
     }
+}
+
+/// A route of its own for `path`, and one for the rest: to one upstream, with different timeouts.
+fn timed(upstream: &Upstream, path: &str, [own, rest]: [&str; 2]) -> String {
+    format!(
+        "upstreams: {{ app: {{ targets: [\"{}\"] }} }}\n\
+         routing:\n  routes:\n\
+         \x20   - {{ name: own, match: {{ path: {path} }}, upstream: app, timeouts: {{ {own} }} }}\n\
+         \x20   - {{ name: rest, upstream: app, timeouts: {{ {rest} }} }}\n",
+        upstream.target()
+    )
 }
 
 async fn assert_logged(gateway: &TestGateway, status: u16, code: &str) {
@@ -94,7 +105,8 @@ async fn a_request_that_takes_longer_than_it_may_is_504_and_the_connection_is_cu
         .route("/half", Script::reply("0123456789").stall_after(5))
         .start()
         .await;
-    let gateway = tidegate().start(&all_to_with(&app, "timeouts: { request: 100ms }")).await;
+    // The head has to come in time, on a busy machine as well.
+    let gateway = tidegate().start(&timed(&app, "/slow", ["request: 100ms", "request: 5s"])).await;
     let answer = gateway.get("/slow").await;
     assert_eq!(answer.status, 504, "{answer:?}");
     let cut = gateway.request(Method::GET, "/half").try_send().await;
@@ -208,7 +220,7 @@ async fn a_failed_request_with_a_body_is_sent_once_and_one_without_goes_to_the_n
 #[tokio::test]
 async fn the_gateway_goes_on_after_each_failure_on_the_same_connection_or_says_that_it_will_not() {
     let app = upstream().route("/stall", Script::stall()).reply("/ok", "ok").start().await;
-    let gateway = tidegate().start(&all_to_with(&app, "timeouts: { read: 50ms }")).await;
+    let gateway = tidegate().start(&timed(&app, "/stall", ["read: 50ms", "read: 60s"])).await;
     let mut client = gateway.connect().await;
     let failed = client.get("/stall").await.expect(504);
     let closes = failed.headers.all("connection").any(|value| value.eq_ignore_ascii_case("close"));

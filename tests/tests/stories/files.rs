@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -11,7 +12,7 @@ use tidegate_compress::Compress;
 use tidegate_files::Files;
 use tidegate_headers::Headers;
 use tidegate_routing::Routing;
-use tidegate_testkit::{TestGateway, gateway, wait_until, wait_until_async, within};
+use tidegate_testkit::{TestGateway, gateway, wait_until, wait_until_async};
 
 /// What came of one step of the browser's.
 #[derive(Debug, Deserialize)]
@@ -84,6 +85,9 @@ impl Step {
     }
 }
 
+/// The longest that a browser may take for all of its steps. Each of them has a limit of its own, of 30 s, in the script.
+const BROWSING: Duration = Duration::from_secs(180);
+
 /// Does the steps in one browser, which begins with an empty cache.
 async fn browse(steps: Vec<(&'static str, String)>) -> Vec<Step> {
     let (packages, browser) = (packages(), browser());
@@ -91,7 +95,8 @@ async fn browse(steps: Vec<(&'static str, String)>) -> Vec<Step> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/browser/browse.mjs");
     let mut node = tokio::process::Command::new("node");
     node.arg(script).arg(asked).env("PACKAGES", packages).env("CHROMIUM", browser).kill_on_drop(true);
-    let done = within("the browser to do its steps", node.output()).await.expect("node runs");
+    let done = tokio::time::timeout(BROWSING, node.output()).await.expect("the browser does its steps");
+    let done = done.expect("node runs");
     let (said, complained) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     assert!(done.status.success(), "{said}\n{complained}");
     let told: Vec<Step> = said.lines().map(|line| serde_json::from_str(line).expect(line)).collect();

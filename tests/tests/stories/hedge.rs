@@ -197,7 +197,8 @@ async fn both_have_no_more_time_than_the_request() {
     let gateway = tidegate().start(&yaml).await;
     let begin = Instant::now();
     gateway.get("/").await.expect(504);
-    assert!(begin.elapsed() < Duration::from_millis(3500), "{:?}", begin.elapsed());
+    // A server may be silent for 60 s.
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
 
 #[tokio::test]

@@ -40,7 +40,9 @@ fn discovered(provider: &IdentityProvider, fetch: &str) -> String {
 fn introspected(provider: &IdentityProvider) -> String {
     let (id, secret) = IdentityProvider::GATEWAY;
     let url = provider.introspection_url();
-    format!("{{ introspection: {{ url: \"{url}\", client_id: {id}, client_secret: {secret}, audience: [api] }} }}")
+    format!(
+        "{{ introspection: {{ url: \"{url}\", client_id: {id}, client_secret: {secret}, audience: [api], timeout: 20s }} }}"
+    )
 }
 
 /// The time of day, as the provider has it too, until the test advances it.
@@ -128,12 +130,12 @@ async fn keys_are_rotated_at_the_provider_and_nobody_notices_until_the_old_ones_
     assert_eq!(provider.asked("/jwks").await, fetched + 1, "an unknown key is asked for at once");
 
     provider.retire_old_keys().await;
-    wait_until_async("the old key to be forgotten", async || {
+    for _ in 0..11 {
         clock.advance(MINUTE);
-        get(&gateway, "/", &old).await.status == 401
-    })
-    .await;
-    assert!(clock.passed() <= 12 * MINUTE, "within `refresh`: {:?}", clock.passed());
+        get(&gateway, "/", &old).await;
+    }
+    // `refresh` is over. The keys come in real time, so the clock has to stand still until they do.
+    wait_until_async("the old key to be forgotten", async || get(&gateway, "/", &old).await.status == 401).await;
     get(&gateway, "/", &new).await.expect(200);
     let fetched = provider.asked("/jwks").await;
     for _ in 0..20 {
@@ -146,7 +148,7 @@ async fn keys_are_rotated_at_the_provider_and_nobody_notices_until_the_old_ones_
 #[tokio::test]
 async fn tokens_are_checked_with_the_last_keys_while_the_provider_is_down() {
     let (mut provider, app, clock) = (identity_provider().await, upstream().reply("*", "ok").start().await, clock());
-    let fetch = "refresh: 5m, cooldown: 30s, keep: 30m, timeout: 2s";
+    let fetch = "refresh: 5m, cooldown: 30s, keep: 30m, timeout: 20s";
     let yaml = guarded(&app, &discovered(&provider, fetch));
     let gateway = tidegate().clock(&clock).start(&yaml).await;
     let (ada, root) = (provider.login("ada").token().await, provider.login("root").token().await);
@@ -179,7 +181,7 @@ async fn a_gateway_starts_without_the_provider_and_finds_it_later() {
     let (mut provider, app, clock) = (identity_provider().await, upstream().reply("*", "ok").start().await, clock());
     let token = provider.login("ada").token().await;
     provider.stop().await;
-    let fetch = "cooldown: 30s, timeout: 2s";
+    let fetch = "cooldown: 30s, timeout: 20s";
     let gateway = tidegate().clock(&clock).start(&guarded(&app, &discovered(&provider, fetch))).await;
     let unavailable = get(&gateway, "/", &token).await.expect(503);
     assert!(unavailable.headers.has("retry-after"), "{unavailable:#?}");

@@ -80,25 +80,27 @@ async fn too_many_fields_and_too_large_heads_are_431() {
 #[tokio::test]
 async fn a_head_that_never_ends_is_408_and_silence_is_closed() {
     let app = upstream().reply("*", "ok").start().await;
-    let yaml = format!("{}{}", all_to(&app), listener("head_timeout: 300ms, idle_timeout: 300ms"));
-    let gateway = tidegate().start(&yaml).await;
-
-    let mut half = gateway.connect().await;
+    let start = async |more| tidegate().start(&format!("{}{}", all_to(&app), listener(more))).await;
+    // What is sent has to be there in time, on a busy machine as well: only what is never sent has little time.
+    let patient = start("head_timeout: 5s, idle_timeout: 60s").await;
+    let mut half = patient.connect().await;
     half.write("GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ").await;
+    let mut second = patient.connect().await;
+    second.get("/").await.expect(200);
+    second.write("GET / HT").await;
+
     half.answer().await.expect(408);
     assert_eq!(half.until_closed().await, "");
+    second.answer().await.expect(408);
 
-    let mut silent = gateway.connect().await;
-    assert_eq!(silent.until_closed().await, "");
-
+    let gateway = start("head_timeout: 5s, idle_timeout: 300ms").await;
     let mut idle = gateway.connect().await;
     idle.get("/").await.expect(200);
     assert_eq!(idle.until_closed().await, "", "a kept connection that stays idle is closed without a word");
 
-    let mut second = gateway.connect().await;
-    second.get("/").await.expect(200);
-    second.write("GET / HT").await;
-    second.answer().await.expect(408);
+    let gateway = start("head_timeout: 300ms, idle_timeout: 60s").await;
+    let mut silent = gateway.connect().await;
+    assert_eq!(silent.until_closed().await, "");
 
     // A head that trickles does not start its time anew with each byte.
     let mut trickle = gateway.connect().await;
@@ -116,7 +118,7 @@ async fn a_head_that_never_ends_is_408_and_silence_is_closed() {
 #[tokio::test]
 async fn a_body_that_stalls_is_given_up_and_the_upstream_let_go() {
     let app = upstream().reply("*", "ok").start().await;
-    let yaml = format!("{}{}", all_to(&app), listener("body_timeout: 300ms"));
+    let yaml = format!("{}{}", all_to(&app), listener("body_timeout: 3s"));
     let gateway = tidegate().start(&yaml).await;
 
     let mut h1 = gateway.connect().await;
@@ -127,6 +129,7 @@ async fn a_body_that_stalls_is_given_up_and_the_upstream_let_go() {
     let mut h2 = gateway.connect_h2().await;
     let mut stream = h2.begin(&call(Method::POST, "/")).await;
     stream.send("12345").await;
+    app.wait_for_heads(2).await;
     wait_until("the upstream to be let go", || app.open_connections() == 0).await;
     assert!(app.requests().iter().all(|request| !request.complete));
 }

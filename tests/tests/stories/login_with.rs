@@ -151,7 +151,7 @@ async fn a_code_is_nobody_else_s_and_good_once() {
 async fn a_provider_that_stops_and_comes_back_is_found_again() {
     let (mut provider, app) = (identity_provider().await, upstream().reply("*", "ok").start().await);
     let dir = tempfile::tempdir().expect("a directory");
-    let op = with_secret(", fetch: { cooldown: 1s, timeout: 2s }");
+    let op = with_secret(", fetch: { cooldown: 1s, timeout: 20s }");
     let gateway = tidegate().start(&site(&app, &provider, dir.path(), &op, "")).await;
     let away = gateway.get("/auth/login/op").await.expect(303);
     let cookie = away.header("set-cookie").and_then(|set| set.split(';').next()).expect("an attempt").to_owned();

@@ -1,7 +1,7 @@
 //! The access log: what a line says, and what it never says (K10, K12).
 
 use http::Method;
-use tidegate_testkit::{Http, upstream};
+use tidegate_testkit::{Http, upstream, wait_until};
 
 use crate::{all_to, tidegate};
 
@@ -58,8 +58,11 @@ async fn secrets_never_show_wherever_a_client_puts_them() {
             .await
             .expect(200);
     }
+    // A line is written a little after its answer.
+    let text = || std::fs::read_to_string(&path).unwrap_or_default();
+    wait_until("both lines", || text().matches('\n').count() >= 2).await;
     drop(gateway);
-    let text = std::fs::read_to_string(path).expect("the log");
+    let text = text();
     assert_eq!(text.lines().count(), 2, "{text}");
     assert!(!text.contains("canary"), "{text}");
     assert!(text.contains("q=shown") && text.contains("acme") && text.contains("***"), "{text}");
