@@ -195,18 +195,19 @@ impl Client {
         }
     }
 
+    /// Whoever sees that a fetch is counted finds what came of it; and the same with [`Client::failed`].
     fn arrived(&self, flying: Flying<'_>, token: Token) {
         let (client, seconds) = (&*self.name, token.life().as_secs());
         let left = token.expires.saturating_duration_since(self.clock.now());
-        self.metrics.fetched(self.clock.wall().checked_add(left));
+        let expires = self.clock.wall().checked_add(left);
         match flying.arrived(token) {
             Change::Recovered(failures) => log::info!(client, failures, seconds; "tokens can be fetched again"),
             _ => log::debug!(client, seconds; "a token was fetched"),
         }
+        self.metrics.fetched(expires);
     }
 
     fn failed(&self, flying: Flying<'_>, error: &str) {
-        self.metrics.failed.inc();
         let now = self.clock.now();
         let client = &*self.name;
         let left = self.slot.valid(now).map_or(0, |token| token.expires.saturating_duration_since(now).as_secs());
@@ -214,6 +215,7 @@ impl Client {
             Change::Failed => log::warn!(client, error, seconds_left = left; "a token can't be fetched"),
             _ => log::debug!(client, error, seconds_left = left; "a token still can't be fetched"),
         }
+        self.metrics.failed.inc();
     }
 
     /// Twice as long after each failure, and not always as long: gateways that failed together don't ask together.

@@ -9,6 +9,8 @@ use tokio::sync::Notify;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// As good as for ever, by the machine's own clock.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// A call that waits to be let go.
 #[derive(Clone, Default)]
@@ -32,7 +34,7 @@ async fn a_thousand_who_ask_at_once_make_one_call() {
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..1000 {
         let (memo, slow) = (memo.clone(), slow.clone());
-        waiting.spawn(async move { memo.get_or(1, || slow.call(7, SECOND)).await });
+        waiting.spawn(async move { memo.get_or(1, || slow.call(7, HOUR)).await });
     }
     wait_until("the call", || slow.begun.load(Relaxed) == 1).await;
     // Whoever isn't waiting by now finds what is remembered.
@@ -49,7 +51,7 @@ async fn a_call_goes_on_when_whoever_began_it_is_gone_and_ends_when_all_are() {
     let slow = Slow::default();
     let ask = || {
         let (memo, slow) = (memo.clone(), slow.clone());
-        tokio::spawn(async move { memo.get_or(1, || slow.call(7, SECOND)).await })
+        tokio::spawn(async move { memo.get_or(1, || slow.call(7, HOUR)).await })
     };
     let first = ask();
     wait_until("the call", || slow.begun.load(Relaxed) == 1).await;
@@ -63,7 +65,7 @@ async fn a_call_goes_on_when_whoever_began_it_is_gone_and_ends_when_all_are() {
     let (other, slow) = (Memo::new(&Clock::system(), 10), Slow::default());
     let alone = {
         let (memo, slow) = (other.clone(), slow.clone());
-        tokio::spawn(async move { memo.get_or(1, || slow.call(7, SECOND)).await })
+        tokio::spawn(async move { memo.get_or(1, || slow.call(7, HOUR)).await })
     };
     wait_until("the call", || slow.begun.load(Relaxed) == 1).await;
     alone.abort();

@@ -4,7 +4,7 @@ use http::Method;
 use tidegate_testkit::{Answer, Client, Script, call, gate, wait_until};
 use tokio::task::JoinSet;
 
-use crate::{Stage, minute, stage, told};
+use crate::{Stage, is_hit, minute, stage, told};
 
 /// So many requests at once, each on a connection of its own.
 fn crowd(stage: &Stage, count: usize) -> JoinSet<Answer> {
@@ -27,15 +27,19 @@ async fn a_thousand_misses_at_once_are_one_request_for_the_upstream() {
     let in_flight = async || stage.gateway.metric("tidegate_requests_in_flight", &[]).await;
     tidegate_testkit::wait_until_async("all at the gateway", async || in_flight().await >= 1_000.0).await;
     gate.open();
-    let mut collapsed = 0;
+    let (mut collapsed, mut hits) = (0, 0);
     while let Some(answer) = all.join_next().await {
         let answer = answer.expect("no panic").expect(200);
         assert_eq!(answer.text(), "x");
-        collapsed += usize::from(told(&answer).contains("fwd=uri-miss; collapsed"));
+        collapsed += u32::from(told(&answer).contains("fwd=uri-miss; collapsed"));
+        hits += u32::from(is_hit(&answer));
     }
     assert_eq!(stage.asked(), 1);
-    assert_eq!(collapsed, 999);
-    assert_eq!(stage.gateway.metric("tidegate_cache_collapsed_total", &[("zone", "main")]).await, 999.0);
+    // A few may have come to the gateway and not yet to the cache when the answer came.
+    assert_eq!(collapsed + hits, 999, "{collapsed} waited");
+    assert!(collapsed >= 900, "{collapsed}");
+    let counted = stage.gateway.metric("tidegate_cache_collapsed_total", &[("zone", "main")]).await;
+    assert_eq!(counted, f64::from(collapsed));
 }
 
 #[tokio::test]

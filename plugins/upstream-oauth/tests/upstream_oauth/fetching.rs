@@ -114,8 +114,10 @@ async fn a_life_that_the_server_does_not_say_is_the_configured_one() {
     let world = World::new(says(json!({ "access_token": "t-1", "token_type": "bearer" })), "lifetime: 200s").await;
     world.passes().await;
     assert_eq!(world.standing().await["expires_in_seconds"], 200);
-    let expires = world.gateway.metric("tidegate_upstream_oauth_token_expires_timestamp_seconds", &[]).await;
-    assert_eq!(expires, 1_767_225_600.0 + 200.0);
+    let expires = async || world.gateway.metric("tidegate_upstream_oauth_token_expires_timestamp_seconds", &[]).await;
+    // Told when those who wait for the token have been let go.
+    wait_until_async("its end", async || expires().await > 0.0).await;
+    assert_eq!(expires().await, 1_767_225_600.0 + 200.0);
 }
 
 #[tokio::test]

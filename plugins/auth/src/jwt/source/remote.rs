@@ -109,8 +109,9 @@ impl Remote {
         }
     }
 
+    /// Whoever sees that a fetch is counted finds what came of it.
     fn land(&self, flying: Flying<'_>, fetched: Result<Fetched, String>) {
-        let provider = &*self.provider;
+        let (provider, now) = (&*self.provider, self.clock.now());
         match fetched {
             Ok(fetched) => {
                 let old = self.flight.known().as_ref().map(|known| known.keys.print());
@@ -120,20 +121,20 @@ impl Remote {
                     log::info!(provider, keys = count; "keys fetched");
                     tell_left_out(provider, &fetched.left_out, count);
                 }
-                self.metrics.fetched(count, self.clock.wall());
-                let known =
-                    Known { keys, fetched: self.clock.now(), max_age: fetched.max_age, metadata: fetched.metadata };
+                let wall = self.clock.wall();
+                let known = Known { keys, fetched: now, max_age: fetched.max_age, metadata: fetched.metadata };
                 if let Change::Recovered(failures) = flying.arrived(known) {
                     log::info!(provider, failures; "keys can be fetched again");
                 }
+                self.metrics.fetched(count, wall);
             }
             Err(error) => {
-                self.metrics.failed();
                 let kept = self.keys().map_or(0, |keys| keys.len());
-                match flying.failed(&error, self.clock.now()) {
+                match flying.failed(&error, now) {
                     Change::Failed => log::warn!(provider, error:%, kept; "keys can't be fetched"),
                     _ => log::debug!(provider, error:%, kept; "keys still can't be fetched"),
                 }
+                self.metrics.failed();
             }
         }
     }

@@ -92,7 +92,8 @@ pub(super) async fn revocations_are_told_in_order(store: Any) {
 
 pub(super) async fn more_than_a_page(store: Any) {
     let t = now();
-    let (over, live) = (t.plus(secs(1)), t.plus(secs(900)));
+    // Over by the time that is asked with; by a server's own clock nothing is, however long the test takes.
+    let (over, live) = (t.plus(secs(600)), t.plus(secs(900)));
     let mut all = Vec::new();
     for (many, until) in [(1500, live), (4500, over), (4200, live)] {
         all.extend((0..many).map(|_| token(until)));

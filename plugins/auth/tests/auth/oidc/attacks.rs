@@ -254,7 +254,7 @@ async fn what_the_provider_says_of_errors_is_told_in_our_words() {
 
 #[tokio::test]
 async fn while_the_provider_is_down_nobody_can_log_in_and_everything_else_goes_on() {
-    let world = world(&format!("{OPEN}, fetch: {{ timeout: 1s }}"), "").await;
+    let world = world(&format!("{OPEN}, fetch: {{ timeout: 5s }}"), "").await;
     let lost = [
         Script::status(500),
         Script::status(503),

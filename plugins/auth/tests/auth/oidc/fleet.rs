@@ -11,7 +11,7 @@ use crate::support::with_auth;
 async fn a_login_that_was_begun_on_one_gateway_ends_on_another_once() {
     let (op, app, redis) = (provider().await, upstream().reply("/*", "ok").start().await, redis().await);
     let store = "{ redis: shared, secret: \"a secret that all gateways have, long enough\" }";
-    let stores = format!("stores: {{ shared: {{ redis: \"{}\", timeout: 1s }} }}\n", redis.url());
+    let stores = format!("stores: {{ shared: {{ redis: \"{}\", timeout: 10s }} }}\n", redis.url());
     let config = stores + &yaml(&app, store, &section(&op, OPEN, ""), "");
     let (one, two) = futures_util::join!(with_auth().start(&config), with_auth().start(&config));
     for gateway in [&one, &two] {

@@ -8,7 +8,10 @@ use crate::store::Settlement;
 use crate::store::redis::tests::{Server, ask, background, client, key, now, rate, server};
 use crate::store::redis::{Pace, Shared};
 
+/// For leases that run out while the test runs.
 const LENGTH: Duration = Duration::from_secs(1);
+/// For those that don't, however busy the machine.
+const LONG: Duration = Duration::from_secs(60);
 
 fn leased(server: &Server, percent: u8, length: Duration) -> Leased {
     let store = RedisStore::new(client(&server.server, "10s"), "rl:", Arc::new(Shared::new(Pace::default())));
@@ -47,7 +50,7 @@ async fn gateways_admit_the_limit_less_what_they_hold_and_never_more() {
     for count in [2, 4] {
         for rule in [Rule::fixed_window(rate("2000/h")).expect("a rule"), bucket(2000, "1/h")] {
             let () = server.ask(&["FLUSHALL"]).await;
-            let gateways: Vec<_> = (0..count).map(|_| Arc::new(leased(&server, 1, LENGTH))).collect();
+            let gateways: Vec<_> = (0..count).map(|_| Arc::new(leased(&server, 1, LONG))).collect();
             let admitted = admitted(&gateways, 10_000 / count as usize, &rule).await;
             // Nothing comes back within an hour: what was granted before the span is nothing.
             assert!(admitted <= 2000, "{admitted} by {count} of {rule:?}");
@@ -66,7 +69,9 @@ async fn a_bucket_that_refills_is_within_the_bound_over_every_span() {
     let mut events = Vec::new();
     let begin = Instant::now();
     let key = key(1, "shared");
-    while begin.elapsed().as_millis() < 1500 {
+    // On a slow machine it takes longer to use it to the limit.
+    while begin.elapsed().as_millis() < 1500 || events.len() <= 300 {
+        assert!(begin.elapsed() < tidegate_testkit::DEADLINE, "{} were admitted", events.len());
         for gateway in &gateways {
             let asked = begin.elapsed();
             if gateway.take(&[ask(&rule, &key, 1)], now()).await.expect("an answer").allowed {
@@ -75,7 +80,6 @@ async fn a_bucket_that_refills_is_within_the_bound_over_every_span() {
             }
         }
     }
-    assert!(events.len() > 300, "the premise: it was used to the limit ({})", events.len());
     // Every span from one event to a later one: counted as short as it may have been, allowed as long.
     for (first, (_, from)) in events.iter().enumerate().step_by(7) {
         for (last, (to, until)) in events.iter().enumerate().skip(first).step_by(7) {
@@ -89,7 +93,7 @@ async fn a_bucket_that_refills_is_within_the_bound_over_every_span() {
 #[tokio::test]
 async fn most_requests_cost_no_round_trip() {
     let server = server().await;
-    let gateway = leased(&server, 1, LENGTH);
+    let gateway = leased(&server, 1, LONG);
     let (rule, other) = (Rule::fixed_window(rate("100000/h")).expect("a rule"), bucket(50_000, "1/h"));
     let (a, b) = (key(1, "a"), key(2, "b"));
     for left in (0..2000).rev() {
@@ -187,7 +191,7 @@ async fn no_more_than_one_batch_of_a_key_is_held() {
 #[tokio::test]
 async fn a_refusal_is_remembered_and_not_asked_for_again() {
     let server = server().await;
-    let gateway = leased(&server, 1, LENGTH);
+    let gateway = leased(&server, 1, LONG);
     let (rule, other) = (Rule::fixed_window(rate("2/h")).expect("a rule"), bucket(1000, "1/h"));
     let (a, b) = (key(1, "a"), key(2, "b"));
     for _ in 0..2 {
@@ -202,7 +206,7 @@ async fn a_refusal_is_remembered_and_not_asked_for_again() {
         assert!(!again.allowed && !again.verdicts[0].allowed && again.verdicts[1].allowed, "{again:?}");
         assert!(again.verdicts[0].retry > 3_500_000_000 && again.verdicts[0].retry <= first.verdicts[0].retry);
     }
-    assert!(calls().await <= before + 1, "only when what is remembered is too old");
+    assert_eq!(calls().await, before, "what is remembered is not too old");
     assert_eq!(gateway.take(&[ask(&other, &b, 1)], now()).await.expect("an answer").verdicts[0].remaining, 997);
     assert!(gateway.reset(&rule, &a).await.expect("an answer"));
     assert!(gateway.take(&[ask(&rule, &a, 1)], now()).await.expect("an answer").allowed, "a reset is seen at once");
@@ -212,7 +216,7 @@ async fn a_refusal_is_remembered_and_not_asked_for_again() {
 #[tokio::test]
 async fn limits_of_other_kinds_are_asked_in_the_same_call() {
     let server = server().await;
-    let gateway = leased(&server, 10, LENGTH);
+    let gateway = leased(&server, 10, LONG);
     let (window, sliding) =
         (Rule::fixed_window(rate("100/h")).expect("a rule"), Rule::sliding_window(rate("3/h")).expect("a rule"));
     let (a, b, c) = (key(1, "a"), key(2, "b"), key(3, "c"));

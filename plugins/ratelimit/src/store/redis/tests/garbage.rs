@@ -41,7 +41,9 @@ async fn garbage_in_a_key_counts_as_nothing_and_is_written_over() {
         let _: i64 = server.ask(&["RPUSH", &name, "a", "list"]).await;
         let taken = store.take(&[ask(rule, &key, 1)], now()).await.expect("an answer");
         assert!(taken.allowed, "a list of {rule:?}");
-        assert!(store.reset(rule, &key).await.expect("an answer") || matches!(rule.window, 0..5));
+        // One that says something for a moment only may have gone already.
+        let lasts = lasts(rule, &taken.verdicts[0], Duration::from_secs(60));
+        assert!(store.reset(rule, &key).await.expect("an answer") || !lasts, "{rule:?}");
     }
 }
 

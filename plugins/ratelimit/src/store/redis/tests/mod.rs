@@ -110,6 +110,12 @@ pub(crate) fn rules() -> Vec<Rule> {
     ]
 }
 
+/// Whether a key of which this was said just now is there for so long yet. What is in flight has a lease, and what
+/// somebody else wrote in a ban's place stays.
+fn lasts(rule: &Rule, verdict: &Verdict, at_least: Duration) -> bool {
+    matches!(rule.shape, Shape::Concurrency { .. } | Shape::Ban) || u128::from(verdict.reset) >= at_least.as_micros()
+}
+
 /// Now, by this machine's clock; for calendars.
 pub(crate) fn now() -> Now {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
