@@ -104,6 +104,12 @@ fn complete(yaml: &str, dir: &TempDir) -> String {
     whole
 }
 
+/// The lines of a log. Not the one that is being written.
+fn whole_lines(log: &[u8]) -> Vec<String> {
+    let end = log.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    String::from_utf8_lossy(&log[..end]).lines().map(str::to_owned).collect()
+}
+
 /// A gateway that runs until this is dropped.
 #[derive(Debug)]
 pub struct TestGateway {
@@ -187,10 +193,13 @@ impl TestGateway {
     /// `access_log` of its own.
     pub async fn access_log(&self, count: usize) -> Vec<String> {
         let path = self.log_file();
-        let lines = || std::fs::read_to_string(&path).unwrap_or_default().lines().count();
-        wait_until(&format!("{count} lines in the access log"), || lines() >= count).await;
-        let text = std::fs::read_to_string(&path).expect("the log is there");
-        text.lines().map(str::to_owned).collect()
+        let mut lines = Vec::new();
+        wait_until(&format!("{count} lines in the access log"), || {
+            lines = whole_lines(&std::fs::read(&path).unwrap_or_default());
+            lines.len() >= count
+        })
+        .await;
+        lines
     }
 
     /// Where the access log is that the kit adds.
@@ -214,5 +223,17 @@ impl TestGateway {
     /// Drains; `true` when every request came to its end.
     pub async fn shutdown(&self) -> bool {
         self.running.shutdown().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_lines;
+
+    #[test]
+    fn a_line_counts_when_it_is_whole() {
+        assert_eq!(whole_lines(b"{\"a\":1}\n{\"a\":2}\n{\"a\""), ["{\"a\":1}", "{\"a\":2}"]);
+        assert!(whole_lines(b"{\"a\"").is_empty() && whole_lines(b"").is_empty());
+        assert_eq!(whole_lines("a\n\u{e9}".as_bytes().get(..3).unwrap_or_default()), ["a"]);
     }
 }

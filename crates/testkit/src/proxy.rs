@@ -25,11 +25,27 @@ pub struct SlowProxy {
 #[derive(Debug)]
 struct Network {
     server: SocketAddr,
-    delay: Mutex<Duration>,
+    late: Mutex<Late>,
     garbage: Mutex<Option<Bytes>>,
     accepted: AtomicUsize,
     turns: AtomicUsize,
     connections: Mutex<JoinSet<()>>,
+}
+
+/// Which answers are late, and by how much.
+#[derive(Debug, Clone, Copy)]
+struct Late {
+    /// So many of each connection are not.
+    after: usize,
+    delay: Duration,
+}
+
+/// What is known of one connection.
+#[derive(Debug, Default)]
+struct Talk {
+    /// Whether the client spoke last.
+    asked: AtomicBool,
+    turns: AtomicUsize,
 }
 
 /// A proxy before `server` that passes the server's answers on after `delay`.
@@ -38,7 +54,7 @@ pub async fn slow_proxy(server: SocketAddr, delay: Duration) -> SlowProxy {
     let addr = listener.local_addr().expect("it is bound");
     let network = Arc::new(Network {
         server,
-        delay: Mutex::new(delay),
+        late: Mutex::new(Late { after: 0, delay }),
         garbage: Mutex::default(),
         accepted: AtomicUsize::new(0),
         turns: AtomicUsize::new(0),
@@ -56,7 +72,13 @@ impl SlowProxy {
 
     /// Changes the delay, also of connections that are open.
     pub fn delay(&self, delay: Duration) {
-        *self.network.delay.lock() = delay;
+        self.delay_after(0, delay);
+    }
+
+    /// The same, but what the server says in each connection's first `turns` round trips is passed on at once: it lets
+    /// its clients in, and is slow when they ask for more.
+    pub fn delay_after(&self, turns: usize, delay: Duration) {
+        *self.network.late.lock() = Late { after: turns, delay };
     }
 
     /// From now on clients get `garbage` in place of each answer; `None`: what the server says.
@@ -101,17 +123,18 @@ async fn pass(client: TcpStream, network: Arc<Network>) {
     let Ok(server) = TcpStream::connect(network.server).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let asked = AtomicBool::new(false);
+    let talk = Talk::default();
     tokio::select! {
-        () = questions(from_client, to_server, &network, &asked) => {}
-        () = answers(from_server, to_client, &network, &asked) => {}
+        () = questions(from_client, to_server, &network, &talk) => {}
+        () = answers(from_server, to_client, &network, &talk) => {}
     }
 }
 
-async fn questions(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, network: &Network, asked: &AtomicBool) {
+async fn questions(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, network: &Network, talk: &Talk) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = client.read(&mut buffer).await {
-        if !asked.swap(true, Ordering::SeqCst) {
+        if !talk.asked.swap(true, Ordering::SeqCst) {
+            talk.turns.fetch_add(1, Ordering::SeqCst);
             network.turns.fetch_add(1, Ordering::SeqCst);
         }
         if server.write_all(&buffer[..length]).await.is_err() {
@@ -121,14 +144,16 @@ async fn questions(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, networ
 }
 
 /// Late, but not one after the other: what comes in meanwhile is late by the same time.
-async fn answers(mut server: OwnedReadHalf, mut client: OwnedWriteHalf, network: &Network, asked: &AtomicBool) {
+async fn answers(mut server: OwnedReadHalf, mut client: OwnedWriteHalf, network: &Network, talk: &Talk) {
     let (sender, mut late) = mpsc::unbounded_channel::<(Instant, Bytes)>();
     let read = async {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = server.read(&mut buffer).await {
-            asked.store(false, Ordering::SeqCst);
+            talk.asked.store(false, Ordering::SeqCst);
             let answer = network.garbage.lock().clone().unwrap_or_else(|| Bytes::copy_from_slice(&buffer[..length]));
-            let due = Instant::now() + *network.delay.lock();
+            let late = *network.late.lock();
+            let is_late = talk.turns.load(Ordering::SeqCst) > late.after;
+            let due = Instant::now() + if is_late { late.delay } else { Duration::ZERO };
             if sender.send((due, answer)).is_err() {
                 return;
             }
@@ -161,6 +186,10 @@ mod tests {
         assert_eq!(client.bytes(12).await, "HTTP/1.1 200");
         assert!(begun.elapsed() >= Duration::from_millis(100), "{:?}", begun.elapsed());
         assert_eq!((network.accepted(), network.turns()), (1, 1));
+        network.delay_after(1, Duration::from_secs(60));
+        let mut client = Client::connect(network.addr()).await;
+        client.get("/").await.expect(200);
+        assert!(tokio::time::timeout(Duration::from_millis(50), client.get("/")).await.is_err());
         network.delay(Duration::ZERO);
         network.garble(Some(b"nonsense"));
         let mut client = Client::connect(network.addr()).await;

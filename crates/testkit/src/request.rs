@@ -135,8 +135,10 @@ pub struct RawAnswer {
     pub closed: bool,
 }
 
-/// How long a connection may stay silent before we believe that it stays open.
-const SILENCE: Duration = Duration::from_secs(2);
+/// So many turns, each so long, a connection may stay silent before we believe that it stays open. Not one long time:
+/// while the whole process is held up a time passes, and the gateway does nothing; of the turns only one does.
+const TURNS: usize = 40;
+const TURN: Duration = Duration::from_millis(50);
 
 impl RawAnswer {
     /// Ends when the gateway closes the connection, or says nothing more for two seconds.
@@ -145,13 +147,18 @@ impl RawAnswer {
         // It may be gone before it has read everything: what it said before that is what counts.
         let _ = client.try_write(bytes).await;
         let mut all = Vec::new();
-        loop {
-            match tokio::time::timeout(SILENCE, client.bytes(1)).await {
+        let mut silent = 0;
+        while silent < TURNS {
+            match tokio::time::timeout(TURN, client.bytes(1)).await {
                 Ok(piece) if piece.is_empty() => return Self { bytes: all.into(), closed: true },
-                Ok(piece) => all.extend_from_slice(&piece),
-                Err(_) => return Self { bytes: all.into(), closed: false },
+                Ok(piece) => {
+                    all.extend_from_slice(&piece);
+                    silent = 0;
+                }
+                Err(_) => silent += 1,
             }
         }
+        Self { bytes: all.into(), closed: false }
     }
 
     /// The status of the first answer; `None` when there was none.

@@ -9,16 +9,20 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use hickory_resolver::{Resolver, TokioResolver};
-use tidegate_testkit::{NameServer, Srv, name_server};
+use tidegate_testkit::{NameServer, Srv, name_server, within};
+use tokio::net::UdpSocket;
 
-fn resolver(server: &NameServer) -> TokioResolver {
+/// Longer than any answer takes on a busy machine.
+const LONG: Duration = Duration::from_secs(10);
+
+fn resolver(server: &NameServer, timeout: Duration) -> TokioResolver {
     let mut connection = ConnectionConfig::new(ProtocolConfig::Udp);
     connection.port = server.addr().port();
     let server = NameServerConfig::new(server.addr().ip(), true, vec![connection]);
     let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
     let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
     let options = builder.options_mut();
-    (options.cache_size, options.attempts, options.timeout) = (0, 1, Duration::from_millis(100));
+    (options.cache_size, options.attempts, options.timeout) = (0, 1, timeout);
     builder.build().unwrap()
 }
 
@@ -31,7 +35,7 @@ async fn ask(resolver: &TokioResolver, name: &str, kind: RecordType) -> Result<V
 #[tokio::test]
 async fn a_name_has_the_addresses_it_was_given_last() {
     let server = name_server().await;
-    let resolver = resolver(&server);
+    let resolver = resolver(&server, LONG);
     let addresses = async |kind| ask(&resolver, "Users.test.", kind).await.unwrap();
     server.addresses("users.test", [IpAddr::from([10, 0, 0, 1]), Ipv6Addr::LOCALHOST.into()], 30);
     assert_eq!(addresses(RecordType::A).await, [(RData::A(Ipv4Addr::new(10, 0, 0, 1).into()), 30)]);
@@ -44,7 +48,7 @@ async fn a_name_has_the_addresses_it_was_given_last() {
 #[tokio::test]
 async fn a_service_names_its_servers() {
     let server = name_server().await;
-    let resolver = resolver(&server);
+    let resolver = resolver(&server, LONG);
     server.services("_http._tcp.users.test", [Srv::new("a.test", 81).priority(1).weight(5), Srv::new("b.test", 82)], 7);
     let found = ask(&resolver, "_http._tcp.users.test.", RecordType::SRV).await.unwrap();
     let found: Vec<_> = found.into_iter().map(|(data, ttl)| (data.to_string(), ttl)).collect();
@@ -54,7 +58,7 @@ async fn a_service_names_its_servers() {
 #[tokio::test]
 async fn names_are_missing_and_servers_fail() {
     let server = name_server().await;
-    let resolver = resolver(&server);
+    let resolver = resolver(&server, LONG);
     server.addresses("users.test", [Ipv4Addr::LOCALHOST], 30);
     let missing = async |name| matches!(ask(&resolver, name, RecordType::A).await, Err(error) if error.is_nx_domain());
     assert!(!missing("users.test.").await);
@@ -64,6 +68,27 @@ async fn names_are_missing_and_servers_fail() {
     server.no_such_name("users.test");
     assert!(missing("users.test.").await);
     server.is_silent("users.test");
+    let resolver = self::resolver(&server, Duration::from_millis(100));
     let error = ask(&resolver, "users.test.", RecordType::A).await.unwrap_err();
     assert!(matches!(error, NetError::Timeout), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_question_that_is_sent_again_counts_once() {
+    let server = name_server().await;
+    let resolver = resolver(&server, LONG);
+    let asked = ask(&resolver, "users.test.", RecordType::A);
+    server.is_silent("users.test");
+    // The resolver sends it again after a third of a second.
+    assert!(tokio::time::timeout(Duration::from_secs(1), asked).await.is_err());
+    assert_eq!(server.questions("users.test"), 1);
+
+    // Number, type, and how many there are then.
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    for (number, kind, count) in [(7, 1, 1), (7, 1, 1), (8, 1, 2), (7, 28, 3)] {
+        let question = [&[0, number, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], &b"\x05again\x04test\0\0"[..], &[kind, 0, 1]];
+        socket.send_to(&question.concat(), server.addr()).await.unwrap();
+        within("the answer", socket.recv(&mut [0; 512])).await.unwrap();
+        assert_eq!(server.questions("again.test"), count);
+    }
 }

@@ -1,9 +1,12 @@
 //! The kit's upstreams and clients, against one another.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use http::Method;
-use tidegate_testkit::{Client, H2Client, Script, call, certs, events, gate, pattern, refusing, upstream, wait_until};
+use tidegate_testkit::{
+    Client, H2Client, Script, call, certs, events, free_port, gate, pattern, refusing, upstream, wait_until,
+};
 
 #[tokio::test]
 async fn requests_are_recorded_byte_for_byte() {
@@ -156,8 +159,9 @@ async fn http2_and_tls_are_spoken() {
 
 #[tokio::test]
 async fn an_upstream_goes_and_comes_back_and_unix_sockets_work() {
-    let first = upstream().reply("/", "first").start().await;
-    let addr = first.addr();
+    // Not one that the kernel gives to somebody else while it is nobody's.
+    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+    let first = upstream().reply("/", "first").at(addr).start().await;
     let mut client = Client::connect(addr).await;
     client.get("/").await.expect(200);
     assert_eq!(first.open_connections(), 1);

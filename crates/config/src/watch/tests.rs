@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::Write as _;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -86,9 +87,16 @@ fn a_swapped_link_to_a_folder_is_noticed() {
 #[test]
 fn the_same_content_is_no_change() {
     let watched = Watched::new("a.yaml", with_file);
-    fs::write(watched.path("a.yaml"), "a: 1").unwrap();
+    // Never an empty file, which would be another content: on a busy machine somebody could look just then.
+    let in_place = |text: &str| {
+        let mut file = fs::File::options().write(true).open(watched.path("a.yaml")).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    };
+    in_place("a: 1");
+    fs::write(watched.path("new"), "a: 1").unwrap();
+    fs::rename(watched.path("new"), watched.path("a.yaml")).unwrap();
     fs::write(watched.path("other"), "x").unwrap();
-    fs::write(watched.path("a.yaml"), "a: 2").unwrap();
+    in_place("a: 2");
     assert!(watched.notices());
     drop(watched._guard);
     // The thread has ended, so no call can be on its way.

@@ -7,10 +7,21 @@ use tokio::net::TcpSocket;
 use crate::client::Client;
 use crate::fixture::{Fixture, config, within};
 
+/// Where nothing has to happen before it is over.
 const SHORT: Configured = Configured::from_millis(300);
+/// Where something has to, also on a busy machine.
+const FAIR: Configured = Configured::from_secs(2);
+/// How long a write may wait for a reader that reads all the time.
+const REST: Configured = Configured::from_secs(5);
+/// The parts in which it reads.
+const PARTS: usize = 64;
 
 fn short_heads() -> ListenerConfig {
     ListenerConfig { head_timeout: SHORT, ..config() }
+}
+
+fn fair_heads() -> ListenerConfig {
+    ListenerConfig { head_timeout: FAIR, ..config() }
 }
 
 /// Keeps the head coming, a byte at a time, until the server has enough.
@@ -27,7 +38,7 @@ async fn trickle(client: &mut Client<tokio::net::TcpStream>) {
 
 #[tokio::test]
 async fn a_trickled_head_is_answered_with_408() {
-    let fixture = Fixture::start(&short_heads());
+    let fixture = Fixture::start(&fair_heads());
     let mut client = fixture.connect().await;
     within("the server has enough", trickle(&mut client)).await;
     let response = client.response().await;
@@ -41,7 +52,7 @@ async fn a_trickled_head_is_answered_with_408() {
 
 #[tokio::test]
 async fn so_is_a_later_one_on_the_same_connection() {
-    let fixture = Fixture::start(&short_heads());
+    let fixture = Fixture::start(&fair_heads());
     let mut client = fixture.connect().await;
     assert_eq!(client.get("/hello").await.status, 200);
     within("the server has enough", trickle(&mut client)).await;
@@ -84,7 +95,7 @@ async fn an_idle_connection_is_closed_in_good_order() {
 
 #[tokio::test]
 async fn a_request_in_flight_is_not_idle() {
-    let fixture = Fixture::start(&ListenerConfig { idle_timeout: SHORT, head_timeout: SHORT, ..config() });
+    let fixture = Fixture::start(&ListenerConfig { idle_timeout: SHORT, head_timeout: FAIR, ..config() });
     let mut client = fixture.connect().await;
     client.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n").await;
     fixture.until_waiting().await;
@@ -116,9 +127,15 @@ async fn a_client_that_does_not_take_its_answer_is_cut() {
 
 #[tokio::test]
 async fn a_slow_reader_is_not_cut_as_long_as_it_reads() {
-    let fixture = Fixture::start(&ListenerConfig { write_timeout: Configured::from_secs(2), ..config() });
+    let fixture = Fixture::start(&ListenerConfig { write_timeout: REST, ..config() });
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut client = Client(socket.connect(fixture.addr()).await.unwrap());
-    assert_eq!(client.get("/big").await.body.len(), crate::app::BIG);
+    client.send("GET /big HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    // All of it takes longer than a write may wait, and no part of it nearly as long.
+    for _ in 0..PARTS {
+        client.read(crate::app::BIG / PARTS).await;
+        tokio::time::sleep(REST.get() / 50).await;
+    }
+    assert!(fixture.seen.now().closed.is_empty());
 }

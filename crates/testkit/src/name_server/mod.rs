@@ -2,7 +2,7 @@
 
 mod wire;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -40,7 +40,8 @@ pub struct Srv {
 #[derive(Debug, Default)]
 struct Zone {
     says: HashMap<String, Says>,
-    questions: HashMap<String, usize>,
+    /// The number and the type of each.
+    questions: HashMap<String, HashSet<(u16, u16)>>,
 }
 
 /// What is said of one name.
@@ -96,9 +97,10 @@ impl NameServer {
         self.say(name, Says::Nothing);
     }
 
-    /// How many questions came about `name`, of all types of records, repeated ones included.
+    /// How many questions came about `name`, of all types of records. One that is sent again because its answer is late
+    /// counts once: it has the number (ID) that it had.
     pub fn questions(&self, name: &str) -> usize {
-        self.zone.lock().questions.get(&plain(name)).copied().unwrap_or_default()
+        self.zone.lock().questions.get(&plain(name)).map_or(0, HashSet::len)
     }
 
     fn say(&self, name: &str, says: Says) {
@@ -133,9 +135,10 @@ impl Srv {
 
 impl Zone {
     /// What is said to one question, which is counted.
-    fn hear(&mut self, name: String) -> Says {
+    fn hear(&mut self, question: &Question<'_>) -> Says {
+        let name = plain(&question.name);
         let says = self.says.get(&name).cloned().unwrap_or(Says::NoSuchName);
-        *self.questions.entry(name).or_default() += 1;
+        self.questions.entry(name).or_default().insert((question.number(), question.kind));
         says
     }
 }
@@ -151,7 +154,7 @@ async fn serve(socket: UdpSocket, zone: Arc<Mutex<Zone>>) {
         // An error is that of an earlier answer, whose client is gone.
         let Ok((length, client)) = socket.recv_from(&mut buffer).await else { continue };
         let Some(question) = buffer.get(..length).and_then(Question::parse) else { continue };
-        let says = zone.lock().hear(plain(&question.name));
+        let says = zone.lock().hear(&question);
         if let Some(answer) = answer(&question, &says) {
             let _ = socket.send_to(&answer, client).await;
         }

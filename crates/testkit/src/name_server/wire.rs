@@ -23,7 +23,7 @@ pub(super) enum Code {
 /// The first question of a message.
 #[derive(Debug)]
 pub(super) struct Question<'a> {
-    id: &'a [u8],
+    id: [u8; 2],
     pub(super) name: String,
     pub(super) kind: u16,
     /// As it came, for the answer.
@@ -45,7 +45,17 @@ impl<'a> Question<'a> {
             at += length;
         }
         let kind = u16::from_be_bytes([*message.get(at)?, *message.get(at + 1)?]);
-        Some(Self { id: message.get(..2)?, name: labels.join("."), kind, raw: message.get(HEADER..at + 4)? })
+        Some(Self {
+            id: [*message.first()?, *message.get(1)?],
+            name: labels.join("."),
+            kind,
+            raw: message.get(HEADER..at + 4)?,
+        })
+    }
+
+    /// What tells it from the client's other questions, and not from itself when it is sent again.
+    pub(super) fn number(&self) -> u16 {
+        u16::from_be_bytes(self.id)
     }
 
     /// An answer with these records' data, all of the kind that was asked for.

@@ -17,6 +17,10 @@ pub struct RedisCluster {
 
 const MASTERS: usize = 3;
 const SLOTS: usize = 16384;
+/// How long a server may be silent before the others call it lost, in ms: longer than a busy machine leaves one out.
+const NODE_TIMEOUT: &str = "5000";
+/// So many keys are tried to find one of a server. Each master has a third of all.
+const KEYS: usize = 200;
 
 /// Starts a cluster, and waits until its servers agree that it is one.
 pub async fn redis_cluster() -> RedisCluster {
@@ -34,7 +38,7 @@ pub async fn redis_cluster() -> RedisCluster {
 
 async fn member(bus: u16) -> Redis {
     let bus = bus.to_string();
-    let cluster = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", "1000"];
+    let cluster = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", NODE_TIMEOUT];
     // What the others have can be used while one is gone.
     let rest = ["--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0"];
     let sync = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"];
@@ -68,15 +72,15 @@ impl RedisCluster {
         self.servers.iter().position(|server| server.addr().port() == port)
     }
 
-    /// A key that server `index` is the master of.
+    /// A key that server `index` is the master of. Panics when it is the master of none.
     pub async fn key_of(&self, index: usize) -> String {
-        for number in 0.. {
+        for number in 0..KEYS {
             let key = format!("key{number}");
             if self.master_of(&key, index).await == Some(index) {
                 return key;
             }
         }
-        unreachable!("each master has slots")
+        panic!("server {index} is no master: {KEYS} keys, and none is its")
     }
 
     /// Gives the slot of `key` to server `to`, all that is in it included.

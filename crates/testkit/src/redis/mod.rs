@@ -7,9 +7,18 @@ mod server;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tidegate_core::redis::AsyncConnectionConfig;
+
+use crate::DEADLINE;
+
 pub use cluster::{RedisCluster, redis_cluster};
 pub use sentinel::{RedisSentinel, redis_sentinel};
 pub use server::{Redis, redis};
+
+/// For the kit's own questions. What redis-rs waits for by itself, a second at most, a busy machine may take.
+fn patient() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new().set_connection_timeout(Some(DEADLINE)).set_response_timeout(Some(DEADLINE))
+}
 
 /// The store that a `stores:` entry of these fields is. With a metrics registry of its own.
 fn store(mut entry: serde_json::Value, timeout: Duration) -> tidegate_core::Redis {

@@ -21,13 +21,16 @@ pub async fn redis_sentinel() -> RedisSentinel {
     let port = master.addr().port().to_string();
     let replica = Redis::start(["--repl-diskless-sync-delay", "0", "--replicaof", "127.0.0.1", &port]).await;
     let sentinel = program("redis-server", "redis-server");
+    // A server that a busy machine does not run for a second or two is not lost.
     let config = format!(
         "port {}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {port} 1\n\
-         sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 4000\n",
+         sentinel down-after-milliseconds main 5000\nsentinel failover-timeout main 4000\n",
         sentinel.port()
     );
     let sentinel = sentinel.file("sentinel.conf", config).args(["sentinel.conf", "--sentinel"]).start().await;
     let all = RedisSentinel { servers: [master, replica], sentinel };
+    // A sentinel that was not run for two seconds trusts nobody for half a minute after that (TILT).
+    let () = all.ask(cmd("SENTINEL").arg("DEBUG").arg("TILT-PERIOD").arg(1000)).await;
     wait_until_async("the sentinel knows the replica", async || {
         let replicas: String = all.servers[0].ask(cmd("INFO").arg("replication")).await;
         let known: String = all.ask(cmd("INFO").arg("sentinel")).await;
@@ -76,7 +79,10 @@ impl RedisSentinel {
 
     async fn try_ask<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
         let sentinel = Client::open(self.url()).expect("an address");
-        let mut sentinel = sentinel.get_multiplexed_async_connection().await.expect("the sentinel listens");
+        let mut sentinel = sentinel
+            .get_multiplexed_async_connection_with_config(&super::patient())
+            .await
+            .expect("the sentinel listens");
         within("an answer", command.query_async(&mut sentinel)).await
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_core::redis::{self as client, Client, Cmd, FromRedisValue};
 
 use crate::process::{Program, ProgramBuilder, Signal, program};
-use crate::{DEADLINE, within};
+use crate::within;
 
 /// A Redis server of this test's own.
 #[derive(Debug)]
@@ -57,9 +57,8 @@ impl Redis {
 
     /// The same, with the error.
     pub async fn try_ask<T: FromRedisValue>(&self, command: &Cmd) -> client::RedisResult<T> {
-        let config = client::AsyncConnectionConfig::new().set_response_timeout(Some(DEADLINE));
         let connect = Client::open(self.url())?;
-        let mut connection = connect.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut connection = connect.get_multiplexed_async_connection_with_config(&super::patient()).await?;
         within("an answer", command.query_async(&mut connection)).await
     }
 

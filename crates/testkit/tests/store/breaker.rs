@@ -1,12 +1,20 @@
 //! A server that is lost: what it costs, and how it is found again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tidegate_core::redis::cmd;
 use tidegate_core::{Metrics, Redis, StoreError};
 use tidegate_testkit::{Script, redis, slow_proxy, upstream, wait_until, wait_until_async};
 
 use crate::{LONG, open, pong, shared, until_it_answers, until_it_is_down};
+
+/// A call to a server that was stopped. Its time is over at once: nothing can happen but that time passes.
+async fn late_pong(store: &Redis) -> Result<String, StoreError> {
+    tokio::time::pause();
+    let answer = pong(store).await;
+    tokio::time::resume();
+    answer
+}
 
 /// Many tasks that use a store until they are dropped.
 async fn crowd(store: &Redis) -> tokio::task::JoinSet<()> {
@@ -35,12 +43,11 @@ async fn a_server_that_is_killed_is_down_at_once_and_costs_nothing() {
     // The probe has tried and failed by then: a port that nobody listens on refuses.
     until_it_is_down(&store).await;
     assert!(!store.is_up());
-    let begun = Instant::now();
     for _ in 0..10_000 {
-        assert!(matches!(pong(&store).await, Err(StoreError::Down { .. })));
+        // Asked once: whoever waits for anything, the network or another task, is late.
+        let answer = tokio::time::timeout(Duration::ZERO, pong(&store)).await;
+        assert!(matches!(answer, Ok(Err(StoreError::Down { .. }))), "{answer:?}");
     }
-    // Waiting for the network even once in a hundred would be more than this.
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     redis.restart().await;
     until_it_answers(&store).await;
     assert!(store.is_up());
@@ -92,13 +99,13 @@ async fn a_server_that_stops_is_down_after_three_timeouts() {
 #[tokio::test]
 async fn an_answer_between_timeouts_keeps_the_server_up() {
     let redis = redis().await;
-    let store = redis.store(Duration::from_millis(500));
+    let store = redis.store(LONG);
     until_it_answers(&store).await;
     let before = redis.info("total_connections_received").await;
     for _ in 0..3 {
         for _ in 0..2 {
             redis.stop_answering();
-            assert!(matches!(pong(&store).await, Err(StoreError::Timeout { .. })));
+            assert!(matches!(late_pong(&store).await, Err(StoreError::Timeout { .. })));
             redis.go_on();
         }
         assert!(pong(&store).await.is_ok());
@@ -109,9 +116,11 @@ async fn an_answer_between_timeouts_keeps_the_server_up() {
 #[tokio::test]
 async fn calls_in_flight_end_when_the_server_is_given_up() {
     let redis = redis().await;
-    let store = redis.store(Duration::from_secs(1));
+    let store = redis.store(LONG);
     until_it_answers(&store).await;
     redis.stop_answering();
+    // Nothing can happen from here on but that time passes, so it passes at once.
+    tokio::time::pause();
     let first: Vec<_> = (0..3)
         .map(|_| {
             tokio::spawn({
@@ -120,11 +129,10 @@ async fn calls_in_flight_end_when_the_server_is_given_up() {
             })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let begun = Instant::now();
+    tokio::time::sleep(LONG / 2).await;
+    // Its own time would end later, and as a timeout.
     let later = pong(&store).await.expect_err("it stopped");
     assert!(matches!(later, StoreError::Unreachable { .. }), "{later:?}");
-    assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
     for first in first {
         assert!(matches!(first.await.expect("no panic"), Err(StoreError::Timeout { .. })));
     }
@@ -133,21 +141,23 @@ async fn calls_in_flight_end_when_the_server_is_given_up() {
 #[tokio::test]
 async fn a_server_that_comes_back_meets_no_crowd() {
     let mut redis = redis().await;
-    let store = redis.store(Duration::from_millis(200));
+    let store = redis.store(LONG);
     until_it_answers(&store).await;
     let _crowd = crowd(&store).await;
     redis.kill().await;
     until_it_is_down(&store).await;
     redis.restart().await;
     until_it_answers(&store).await;
-    // Two of the store, the one that asks, and the one that saw that it listens again.
-    assert_eq!(redis.info("total_connections_received").await, 4);
+    // Two of the store, the one that asks, and the one that saw that it listens again. Where all stood still while the
+    // store connected, two more of its second attempt.
+    let all = redis.info("total_connections_received").await;
+    assert!((4..=6).contains(&all), "{all}");
 }
 
 #[tokio::test]
 async fn a_server_that_hung_meets_no_crowd() {
     let redis = redis().await;
-    let store = redis.store(Duration::from_millis(200));
+    let store = redis.store(Duration::from_secs(1));
     until_it_answers(&store).await;
     let before = redis.info("total_connections_received").await;
     let _crowd = crowd(&store).await;
@@ -158,7 +168,8 @@ async fn a_server_that_hung_meets_no_crowd() {
     redis.go_on();
     until_it_answers(&store).await;
     let more = redis.info("total_connections_received").await - before;
-    assert!(more <= 6, "{more} connections for two that are used");
+    // Four, and two for each attempt that a busy machine made too slow.
+    assert!(more <= 8, "{more} connections for two that are used");
 }
 
 #[tokio::test]
@@ -227,17 +238,20 @@ async fn a_server_that_is_not_let_in_to_is_down_and_says_why() {
 async fn a_server_slower_than_the_timeout_is_not_taken_for_found() {
     let redis = redis().await;
     let proxy = slow_proxy(redis.addr(), Duration::ZERO).await;
-    let entry = serde_json::json!({ "redis": format!("redis://{}", proxy.addr()), "timeout": "200ms" });
+    let url = format!("redis://{}", proxy.addr());
+    let entry = serde_json::json!({ "redis": url, "timeout": "200ms", "connections": 1 });
     let store = shared(&open(entry, &Metrics::new(), None).expect("a store"));
     until_it_answers(&store).await;
-    proxy.delay(Duration::from_millis(400));
-    let mut waited = 0;
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(4) {
+    // Who looks for it is let in, and hears that it is a Redis, at once. What comes then is late, by far more than the
+    // timeout: no pause of the machine brings the two together.
+    proxy.delay_after(2, Duration::from_secs(60));
+    let (before, mut waited) = (proxy.accepted(), 0);
+    wait_until_async("it is looked for, again and again", async || {
         waited += usize::from(!matches!(pong(&store).await, Err(StoreError::Down { .. })));
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    assert_eq!(waited, 3, "calls that waited, of all within 4 s");
+        proxy.accepted() >= before + 5
+    })
+    .await;
+    assert_eq!(waited, 3, "calls that waited, of all until then");
     proxy.delay(Duration::ZERO);
     until_it_answers(&store).await;
 }

@@ -96,7 +96,7 @@ async fn calls_do_not_wait_for_each_other() {
         assert!(call.await.expect("no panic").is_ok());
     }
     // One after the other on two connections they would take 20 seconds.
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     assert_eq!(network.accepted(), 2);
 }
 

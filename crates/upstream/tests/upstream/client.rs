@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::support::{ByHand, Does, until};
+use crate::support::{ByHand, Does, kept_port, until};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -129,18 +129,19 @@ async fn an_answer_that_stalls_is_given_up() {
 
 #[tokio::test]
 async fn failures_are_told_apart() {
-    let server = ByHand::start(Does::text("")).await;
-    let (client, peer) = (Client::new(), peer(server.address));
-    let failure = async |does| {
+    let (address, _kept) = kept_port();
+    let server = ByHand::start_at(&address.to_string(), Does::text("")).await;
+    let (client, peer) = (Client::new(), peer(address));
+    let failure_within = async |within, does| {
         server.now_does(does);
-        let sent = client.send(&peer, head("GET"), None, Duration::from_millis(200)).await;
+        let sent = client.send(&peer, head("GET"), None, within).await;
         sent.err().unwrap().failure()
     };
-    assert_eq!(failure(Does::text("")).await, Failure::Reset);
-    assert_eq!(failure(Does::text("HTTP/1.1 200 OK\r\n")).await, Failure::Reset);
-    assert_eq!(failure(Does::text("what?\r\n\r\n")).await, Failure::Protocol);
-    assert_eq!(failure(Does::nothing()).await, Failure::Timeout);
-    let address = server.address;
+    let failure = async |answer| failure_within(LONG, Does::text(answer)).await;
+    assert_eq!(failure("").await, Failure::Reset);
+    assert_eq!(failure("HTTP/1.1 200 OK\r\n").await, Failure::Reset);
+    assert_eq!(failure("what?\r\n\r\n").await, Failure::Protocol);
+    assert_eq!(failure_within(Duration::from_secs(2), Does::nothing()).await, Failure::Timeout);
     drop(server);
     until("the port is closed", || std::net::TcpStream::connect(address).is_err()).await;
     assert_eq!(get(&client, &peer).await.err().unwrap().failure(), Failure::Connect);

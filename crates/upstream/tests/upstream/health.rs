@@ -10,7 +10,7 @@ use tidegate_upstream::{Pick, Pool, Upstreams};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::support::{ByHand, Does, ManualClock, config, until};
+use crate::support::{ByHand, Does, ManualClock, config, kept_port, until};
 use crate::tls::{ALL, Authority, Server, server};
 
 /// Upstreams whose checks go on beside the test.
@@ -271,8 +271,8 @@ async fn checks_end_with_the_pool() {
 
 #[tokio::test]
 async fn a_port_that_closes_is_down_and_one_that_opens_again_is_up() {
-    let target = ByHand::start(Does::nothing()).await;
-    let address = target.address;
+    let (address, _kept) = kept_port();
+    let target = ByHand::start_at(&address.to_string(), Does::nothing()).await;
     let health = "type: tcp, interval: 10ms, healthy: 2, unhealthy: 3";
     let running = Running::start(&one(address, health), Clock::system());
     until("it serves", || running.serves()).await;

@@ -1,4 +1,4 @@
-use super::by_hand::{ByHand, Does};
+use super::by_hand::{ByHand, Does, kept_port};
 use super::{subject, until};
 
 #[tokio::test]
@@ -11,10 +11,7 @@ async fn an_open_port_is_enough() {
 
 #[tokio::test]
 async fn a_closed_port_is_a_failure() {
-    let server = ByHand::start(Does::nothing()).await;
-    let address = server.address;
-    drop(server);
-    until("the port is closed", || std::net::TcpStream::connect(address).is_err()).await;
+    let (address, _kept) = kept_port();
     let reason = subject(address, "health: { type: tcp }").check().await.unwrap_err();
     assert_eq!(reason, "connection refused");
 }

@@ -6,7 +6,7 @@ use tidegate_upstream::{Failure, NoTarget, Pick, SourceError, TargetConfig, TryO
 use tokio::net::TcpListener;
 
 use super::{Running, SECOND, targets};
-use crate::support::{NameServer, Says, pick, until};
+use crate::support::{NameServer, Says, kept_port, pick, until};
 
 const APP: &str = "app: { targets: ['10.0.0.1:80'] }";
 
@@ -137,8 +137,8 @@ async fn those_who_are_replaced_serve_until_the_first_of_the_new_is_checked() {
     app.until_it_serves(&[&new_address]).await;
 
     drop(new);
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
-    app.pool().set_targets(targets(&[&closed])).unwrap();
+    let (closed, _kept) = kept_port();
+    app.pool().set_targets(targets(&[&closed.to_string()])).unwrap();
     let none = || app.pool().pick(&Pick::default()).err() == Some(NoTarget::Unusable);
     until("the first check decides", none).await;
 }

@@ -14,7 +14,7 @@ use tidegate_core::config::{ConfigErrors, RawConfig, Value};
 use tidegate_core::{Clock, Metrics};
 use tidegate_upstream::{Pick, Picked, Pool, UpstreamConfig, Upstreams};
 
-pub(crate) use by_hand::{ByHand, Does};
+pub(crate) use by_hand::{ByHand, Does, kept_port};
 pub(crate) use clock::ManualClock;
 pub(crate) use little_server::LittleServer;
 pub(crate) use name_server::{NameServer, Says, Service};

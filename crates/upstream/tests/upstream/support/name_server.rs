@@ -1,8 +1,8 @@
 //! A name server that says the same about every name, and counts the questions.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::net::UdpSocket;
@@ -28,10 +28,13 @@ impl Says {
     }
 }
 
+/// The number (ID) and the text of each. A question that is sent again because its answer is late has the same.
+type Questions = Arc<Mutex<HashSet<Vec<u8>>>>;
+
 pub(crate) struct NameServer {
     pub(crate) address: SocketAddr,
     says: Arc<Mutex<Says>>,
-    questions: Arc<AtomicUsize>,
+    questions: Questions,
     task: JoinHandle<()>,
 }
 
@@ -39,7 +42,7 @@ impl NameServer {
     pub(crate) async fn start(says: Says) -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = socket.local_addr().unwrap();
-        let (says, questions) = (Arc::new(Mutex::new(says)), Arc::new(AtomicUsize::new(0)));
+        let (says, questions) = (Arc::new(Mutex::new(says)), Questions::default());
         let task = tokio::spawn(serve(socket, says.clone(), questions.clone()));
         Self { address, says, questions, task }
     }
@@ -48,8 +51,9 @@ impl NameServer {
         *self.says.lock() = says;
     }
 
+    /// How many questions came. One that is sent again counts once.
     pub(crate) fn questions(&self) -> usize {
-        self.questions.load(Ordering::SeqCst)
+        self.questions.lock().len()
     }
 }
 
@@ -59,10 +63,10 @@ impl Drop for NameServer {
     }
 }
 
-async fn serve(socket: UdpSocket, says: Arc<Mutex<Says>>, questions: Arc<AtomicUsize>) {
+async fn serve(socket: UdpSocket, says: Arc<Mutex<Says>>, questions: Questions) {
     let mut buffer = [0; 1500];
     while let Ok((length, client)) = socket.recv_from(&mut buffer).await {
-        questions.fetch_add(1, Ordering::SeqCst);
+        questions.lock().insert([&buffer[..2], &buffer[HEADER.min(length)..length]].concat());
         let says = says.lock().clone();
         if let Some(answer) = answer(&buffer[..length], &says) {
             socket.send_to(&answer, client).await.unwrap();
