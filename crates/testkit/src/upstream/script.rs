@@ -139,7 +139,7 @@ impl Script {
     /// upstream half has looked for the end of the request's body, it takes that end for the end of the WebSocket, and
     /// closes both sides (`proxy_h1.rs`, `proxy_handle_upstream`).
     pub fn upgrade() -> Self {
-        Self::new(101, Body::Upgrade).delay(Duration::from_millis(50))
+        Self::new(101, Body::Upgrade).delay(Duration::from_millis(500))
     }
 
     /// No answer: the connection is closed when the request is there.
