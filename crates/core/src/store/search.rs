@@ -12,8 +12,8 @@ use super::connect::{EndOnDrop, connect};
 use super::finder::Finder;
 use super::node::{Node, Up};
 
-/// How long one attempt may take, where calls aren't given longer. A server that is stopped accepts connections, and answers on them when it goes on:
-/// the probe waits on one rather than to make many.
+/// How long one attempt may take; half of what calls are given, if that is longer. A server that is stopped accepts
+/// connections, and answers on them when it goes on: the probe waits on one rather than to make many.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Starts to look for `node`'s server after `wait`. The task doesn't keep the node: it ends with it.
@@ -25,7 +25,7 @@ pub(super) fn search(node: &Arc<Node>, wait: Duration, backoff: Backoff) -> EndO
         loop {
             sleep(wait).await;
             backoff = backoff.next();
-            let attempt = timeout(PATIENCE.max(in_time), reach(&finder, connections, in_time, backoff)).await;
+            let attempt = timeout(PATIENCE.max(in_time / 2), reach(&finder, connections, in_time, backoff)).await;
             let Some(node) = node.upgrade() else { return };
             match attempt {
                 Ok(Ok(up)) => return node.found(up),
