@@ -30,13 +30,15 @@ fn is_thought_cacheable(exchange: &Exchange) -> bool {
 pub(super) async fn serve(session: &mut Session, exchange: &mut Exchange) -> Fallible<()> {
     let trip = exchange.cache.once_more();
     match ask(session, exchange, trip, 0).await? {
-        Ok(open) => send(session, exchange, open).await,
+        Ok((open, told)) => {
+            drop(told.adopt(exchange));
+            send(session, exchange, open).await
+        }
         Err(told) => unanswered(session, exchange, told).await,
     }
 }
 
-async fn send(session: &mut Session, exchange: &mut Exchange, mut open: Open) -> Fallible<()> {
-    open.told.take().into_iter().for_each(|told| drop(told.adopt(exchange)));
+async fn send(session: &mut Session, exchange: &mut Exchange, open: Open) -> Fallible<()> {
     let mut head = open.head.clone();
     let nothing = session.req_header().method == Method::HEAD || bodiless(head.status);
     response(session, exchange, &mut head).await?;
@@ -49,27 +51,21 @@ async fn send(session: &mut Session, exchange: &mut Exchange, mut open: Open) ->
 
 async fn body(session: &mut Session, exchange: &mut Exchange, mut open: Open) -> Fallible<()> {
     loop {
-        let (mut piece, end) = match open.next(session, exchange).await? {
-            Next::Piece(piece) => (Some(piece), None),
-            Next::End(trailers) => (None, Some(trailers)),
+        let (mut piece, end, trailers) = match open.next(session, exchange).await? {
+            Next::Piece(piece) => (Some(piece), false, None),
+            Next::End(trailers) => (None, true, trailers),
         };
-        response_body(session, exchange, &mut piece, end.is_some())?;
+        response_body(session, exchange, &mut piece, end)?;
         let piece = piece.filter(|piece| !piece.is_empty());
-        match end {
-            None if piece.is_none() => {}
-            None => write(session, piece, false).await?,
-            Some(None) => return write(session, piece, true).await,
-            Some(Some(trailers)) => {
-                if piece.is_some() {
-                    write(session, piece, false).await?;
-                }
-                let written = session.as_downstream_mut().write_response_trailers(*trailers).await;
-                return written.map_err(Error::into_down);
-            }
+        let last = end && trailers.is_none();
+        if last || piece.is_some() {
+            session.write_response_body(piece, last).await.map_err(Error::into_down)?;
+        }
+        if let Some(trailers) = trailers {
+            session.as_downstream_mut().write_response_trailers(*trailers).await.map_err(Error::into_down)?;
+        }
+        if end {
+            return Ok(());
         }
     }
-}
-
-async fn write(session: &mut Session, piece: Option<bytes::Bytes>, end: bool) -> Fallible<()> {
-    session.write_response_body(piece, end).await.map_err(Error::into_down)
 }

@@ -27,7 +27,6 @@ const GRACE: Duration = Duration::from_secs(1);
 /// An answer, of which the head is there.
 pub(in crate::cache) struct Open {
     pub(in crate::cache) head: ResponseHeader,
-    pub(in crate::cache) told: Option<Told>,
     report: Arc<Report>,
     tasks: Receiver<HttpTask>,
     /// Dropped, it means to the other side that its client has left.
@@ -50,7 +49,7 @@ pub(in crate::cache) async fn ask(
     exchange: &mut Exchange,
     trip: Trip,
     at: u64,
-) -> Fallible<Result<Open, Option<Told>>> {
+) -> Fallible<Result<(Open, Told), Option<Told>>> {
     let report = Arc::new(Report::default());
     let (mut tasks, client) = send(session, exchange, trip.reporting(&report))?;
     let head = loop {
@@ -67,7 +66,7 @@ pub(in crate::cache) async fn ask(
     let told = report.take();
     Ok(match (head, told) {
         (Some(head), Some(told)) if !told.is_refusal() => {
-            Ok(Open { head, told: Some(told), report, tasks, _client: client, at, rest: Bytes::new() })
+            Ok((Open { head, report, tasks, _client: client, at, rest: Bytes::new() }, told))
         }
         // A head that nothing was told of is Pingora's, which could make nothing of the request.
         (_, told) => Err(told),

@@ -44,8 +44,8 @@ async fn first(
     let slice = Slice::of_byte(size, first_byte(session.req_header()));
     let mut question = Question { slice, whole: false };
     loop {
-        let Piece { slice, mut open } = match question.ask(session, exchange).await? {
-            Ok(piece) => piece,
+        let (Piece { slice, open }, told) = match question.ask(session, exchange).await? {
+            Ok(answer) => answer,
             Err(told) => return Ok(Err(told)),
         };
         let (status, is_first) = (open.head.status, slice.number() == 0);
@@ -55,14 +55,12 @@ async fn first(
             question = Question { slice: Slice::first(size), whole: is_first };
             continue;
         }
-        let asked = open.told.as_ref().map(Told::asked);
-        open.told.take().into_iter().for_each(|told| drop(told.adopt(exchange)));
+        let asked = told.asked();
+        drop(told.adopt(exchange));
         let head = open.head.clone();
-        return Ok(Ok(match (total, asked) {
-            (Some(total), Some(asked)) => {
-                (whole(head, total), Source::Sliced(Sliced::new(Piece { slice, open }, total, asked)))
-            }
-            _ => (head, Source::Whole(open)),
+        return Ok(Ok(match total {
+            Some(total) => (whole(head, total), Source::Sliced(Sliced::new(Piece { slice, open }, total, asked))),
+            None => (head, Source::Whole(open)),
         }));
     }
 }

@@ -28,13 +28,13 @@ impl Question {
         self,
         session: &mut Session,
         exchange: &mut Exchange,
-    ) -> Fallible<Result<Piece, Option<Told>>> {
+    ) -> Fallible<Result<(Piece, Told), Option<Told>>> {
         let Self { slice, whole } = self;
         let Some(trip) = Trip::for_slice(exchange, slice, whole) else {
             return Err(cut(exchange, "no request can be made for a slice"));
         };
         let at = if whole { 0 } else { slice.start() };
-        Ok(ask(session, exchange, trip, at).await?.map(|open| Piece { slice, open }))
+        Ok(ask(session, exchange, trip, at).await?.map(|(open, told)| (Piece { slice, open }, told)))
     }
 }
 
@@ -86,8 +86,8 @@ impl Sliced {
 
     async fn next(&mut self, session: &mut Session, exchange: &mut Exchange, slice: Slice) -> Fallible<Open> {
         let question = Question { slice, whole: false };
-        let mut open = match question.ask(session, exchange).await? {
-            Ok(piece) => piece.open,
+        let (open, told) = match question.ask(session, exchange).await? {
+            Ok((piece, told)) => (piece.open, told),
             Err(told) => {
                 told.into_iter().for_each(|told| told.blame(exchange));
                 return Err(cut(exchange, "a slice could not be fetched"));
@@ -98,7 +98,7 @@ impl Sliced {
         if total == Some(self.total) && are_same_version(&self.version, &head.headers) {
             return Ok(open);
         }
-        let asked = open.told.take().map_or(SystemTime::UNIX_EPOCH, |told| told.asked());
+        let asked = told.asked();
         if has_changed(head.status) {
             self.outdated(session, exchange, asked);
         }
